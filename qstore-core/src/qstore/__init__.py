@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""qstore: train hybrid quantum-classical models on any quantum backend.
+
+Conventions: qubit 0 is the least significant bit of every integer outcome, bit strings print qubit n-1 first, angles
+are radians, a statevector's index is the integer outcome, RX(t) = exp(-i t X/2).
+
+Importing this pulls in numpy and pluggy and nothing heavier.
+"""
+
+from qstore import errors
+from qstore.batch import (
+    BatchResult,
+    Capabilities,
+    CircuitBatch,
+    Counts,
+    DensityMatrix,
+    Estimate,
+    Expectations,
+    Probabilities,
+    Samples,
+    StateVector,
+    Variance,
+    bitstring,
+)
+from qstore.circuit import I, Observable, Parameter, QuantumCircuit, Template, X, Y, Z
+from qstore.circuit import interchange as _interchange
+from qstore.errors import QStoreError
+from qstore.execution import configure, run, run_async
+from qstore.gradients import value_and_vjp, value_and_vjp_async
+from qstore.plugins import get_backend, get_gradient_method
+from qstore.plugins.backends import convert_from as _convert_from
+from qstore.plugins.backends import convert_to as _convert_to
+
+_interchange.install(to=_convert_to, source=_convert_from)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BatchResult",
+    "Capabilities",
+    "CircuitBatch",
+    "Counts",
+    "DensityMatrix",
+    "Estimate",
+    "Expectations",
+    "I",
+    "Observable",
+    "Parameter",
+    "Probabilities",
+    "QStoreError",
+    "QuantumCircuit",
+    "Samples",
+    "StateVector",
+    "Template",
+    "Variance",
+    "X",
+    "Y",
+    "Z",
+    "bitstring",
+    "configure",
+    "errors",
+    "get_backend",
+    "get_gradient_method",
+    "run",
+    "run_async",
+    "value_and_vjp",
+    "value_and_vjp_async",
+]

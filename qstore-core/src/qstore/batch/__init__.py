@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What travels: batches, outputs, results, capabilities and estimates. Values only."""
+
+from qstore.batch.capabilities import ALL_GATES, Capabilities, Estimate
+from qstore.batch.circuit_batch import CircuitBatch
+from qstore.batch.outputs import (
+    Counts,
+    DensityMatrix,
+    Expectations,
+    Output,
+    Probabilities,
+    Samples,
+    StateVector,
+    Variance,
+)
+from qstore.batch.result import BatchResult, bitstring
+
+__all__ = [
+    "ALL_GATES",
+    "BatchResult",
+    "Capabilities",
+    "CircuitBatch",
+    "Counts",
+    "DensityMatrix",
+    "Estimate",
+    "Expectations",
+    "Output",
+    "Probabilities",
+    "Samples",
+    "StateVector",
+    "Variance",
+    "bitstring",
+]

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of a circuit: one small class per kind of output, and which of them can be differentiated.
+
+The shapes in `BatchResult.values` (B rows, n qubits, k of them asked for):
+
+    Expectations(observables)   (B, len(observables)) float64
+    Variance(observables)       (B, len(observables)) float64, the variance of one ideal measurement
+    Probabilities(qubits)       (B, 2**k) float64, the first qubit named is the least significant bit of the index
+    Counts()                    no values; `BatchResult.counts`, a dict from integer outcome to count per row
+    Samples()                   (B, shots, n) uint8, column q is qubit q
+    StateVector()               (B, 2**n) complex128, index = integer outcome
+    DensityMatrix(qubits)       (B, 2**k, 2**k) complex128, indexed as Probabilities
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from qstore.circuit import Observable
+from qstore.errors import OptionError
+
+__all__ = [
+    "Counts",
+    "DensityMatrix",
+    "Expectations",
+    "Output",
+    "Probabilities",
+    "Samples",
+    "StateVector",
+    "Variance",
+]
+
+
+def _observables(given: Iterable[Observable] | Observable, what: str) -> tuple[Observable, ...]:
+    found = (given,) if isinstance(given, Observable) else tuple(given)
+    if not found or not all(isinstance(item, Observable) for item in found):
+        raise OptionError(f"{what} needs observables such as [qs.Z(0), qs.X(0) @ qs.Z(1)], got {given!r}.")
+    return found
+
+
+def _qubits(given: Iterable[int] | int | None, what: str) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    found = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
+    if not found or len(set(found)) != len(found) or any(not isinstance(q, (int, np.integer)) or q < 0 for q in found):
+        raise OptionError(f"{what} needs different qubit numbers from 0 up, got {given!r}.")
+    return tuple(int(q) for q in found)
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """Expectation values of Pauli sums; exact without shots, estimates with standard errors with them."""
+
+    observables: tuple[Observable, ...]
+
+    def __init__(self, observables: Iterable[Observable] | Observable) -> None:
+        object.__setattr__(self, "observables", _observables(observables, "Expectations"))
+
+
+@dataclass(frozen=True)
+class Variance:
+    """Variances <O**2> - <O>**2 of Pauli sums."""
+
+    observables: tuple[Observable, ...]
+
+    def __init__(self, observables: Iterable[Observable] | Observable) -> None:
+        object.__setattr__(self, "observables", _observables(observables, "Variance"))
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Probabilities of the outcomes of some qubits, by default of all in their order."""
+
+    qubits: tuple[int, ...] | None = None
+
+    def __init__(self, qubits: Iterable[int] | int | None = None) -> None:
+        object.__setattr__(self, "qubits", _qubits(qubits, "Probabilities"))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often each integer outcome of all qubits was measured; needs shots."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Every shot as a row of bits; needs shots."""
+
+
+@dataclass(frozen=True)
+class StateVector:
+    """The amplitudes; exact, of circuits without noise, reset and measurement."""
+
+
+@dataclass(frozen=True)
+class DensityMatrix:
+    """The reduced density matrix of some qubits, by default of all; exact."""
+
+    qubits: tuple[int, ...] | None = None
+
+    def __init__(self, qubits: Iterable[int] | int | None = None) -> None:
+        object.__setattr__(self, "qubits", _qubits(qubits, "DensityMatrix"))
+
+
+Output = Expectations | Variance | Probabilities | Counts | Samples | StateVector | DensityMatrix
+OUTPUT_TYPES: tuple[type, ...] = (Expectations, Variance, Probabilities, Counts, Samples, StateVector, DensityMatrix)
+NEEDS_SHOTS: tuple[type, ...] = (Counts, Samples)
+EXACT_ONLY: tuple[type, ...] = (StateVector, DensityMatrix)
+DIFFERENTIABLE: tuple[type, ...] = (Expectations, Variance, Probabilities, StateVector)

@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The circuit builder.
+
+Qubit 0 is the least significant bit of every integer outcome. Methods append in place and return the circuit, so
+that calls chain. A builder compares by content and is not hashable; `freeze()` gives the immutable template.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qstore.circuit.angles import AngleLike, Parameter, as_angle
+from qstore.circuit.gate_methods import GateMethods
+from qstore.circuit.gates import GateKind, gate_spec
+from qstore.circuit.operation import Amplitudes, Condition, Operation
+from qstore.circuit.template import Template
+from qstore.circuit.view import CircuitView
+from qstore.errors import CircuitError
+
+__all__ = ["MAX_QUBITS", "QuantumCircuit"]
+
+MAX_QUBITS = 1024
+MAX_BITS = 4096
+MAX_INITIALIZED_QUBITS = 26
+UNITARY_TOLERANCE = 1e-8
+"""How far constants may be from unitary or normalised: what eight printed digits lose."""
+
+
+class QuantumCircuit(GateMethods, CircuitView):
+    """Operations on `n_qubits` qubits with named parameters.
+
+    Args:
+        n_qubits: number of qubits, at least 1. All start in |0>.
+
+    Raises:
+        CircuitError: `n_qubits` is not an integer from 1 to 1024.
+
+    Example:
+        >>> circuit = QuantumCircuit(2).h(0).cx(0, 1).rx(1, "theta")
+        >>> print(circuit)
+        q0: ─H─●───────────
+        q1: ───X─RX(theta)─
+    """
+
+    __slots__ = ("_condition", "_n_qubits", "_operations", "_parameters")
+    __hash__ = None  # type: ignore[assignment]  # mutable, compares by content
+
+    def __init__(self, n_qubits: int) -> None:
+        if isinstance(n_qubits, bool) or not isinstance(n_qubits, (int, np.integer)) or not 1 <= n_qubits <= MAX_QUBITS:
+            raise CircuitError(f"n_qubits must be an integer from 1 to {MAX_QUBITS}, got {n_qubits!r}.")
+        self._n_qubits = int(n_qubits)
+        self._operations: list[Operation] = []
+        self._parameters: dict[str, Parameter] = {}
+        self._condition: Condition | None = None
+
+    @property
+    def n_qubits(self) -> int:
+        """Number of qubits."""
+        return self._n_qubits
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The operations in order."""
+        return tuple(self._operations)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters that the circuit uses, in order of their names."""
+        return tuple(self._parameters[name] for name in sorted(self._parameters))
+
+    def append(self, gate: str, qubits: int | tuple[int, ...], angles: Sequence[AngleLike] = ()) -> Self:
+        """Append a gate of the table by name.
+
+        Args:
+            gate: a name of `qstore.circuit.GATES`.
+            qubits: which qubits, controls first.
+            angles: as many as the gate takes, radians.
+
+        Raises:
+            CircuitError: no such gate, wrong number of qubits or angles, a qubit out of range or named twice, or an
+                angle that is not affine in the parameters.
+        """
+        spec = gate_spec(gate)
+        if spec.n_qubits == 0 or spec.kind is GateKind.MEASUREMENT:
+            raise CircuitError(f"{gate!r} takes more than qubits and angles; call circuit.{gate}(...).")
+        on = self._checked_qubits(gate, qubits, spec.n_qubits)
+        angles = (angles,) if isinstance(angles, (str, float, int, Parameter)) else tuple(angles)
+        if len(angles) != spec.n_angles:
+            raise CircuitError(f"{gate!r} takes {spec.n_angles} angle(s), got {len(angles)}: {angles!r}.")
+        return self._add(Operation(gate, on, tuple(as_angle(angle) for angle in angles), condition=self._condition))
+
+    def unitary(self, matrix: ArrayLike, qubits: int | tuple[int, ...]) -> Self:
+        """Append any unitary on one to three qubits.
+
+        Args:
+            matrix: (2**k, 2**k) complex, the first of `qubits` the least significant bit of its index.
+            qubits: the k qubits.
+
+        Raises:
+            CircuitError: the matrix has the wrong shape or is not unitary to 1e-8.
+        """
+        n = 1 if isinstance(qubits, (int, np.integer)) else len(tuple(qubits))
+        if not 1 <= n <= 3:
+            raise CircuitError(f"A unitary acts on 1 to 3 qubits, got {n}; split larger ones into gates.")
+        on = self._checked_qubits("unitary", qubits, n)
+        array = np.asarray(matrix, dtype=complex)
+        if array.shape != (1 << n, 1 << n):
+            raise CircuitError(f"A unitary on {n} qubit(s) needs a {1 << n} x {1 << n} matrix, got shape {array.shape}.")
+        error = np.abs(array @ array.conj().T - np.eye(1 << n)).max()
+        if not error <= UNITARY_TOLERANCE:
+            raise CircuitError(f"The matrix is not unitary: U @ U^dagger differs from the identity by {error:.2g}.")
+        entries = tuple(complex(entry) for entry in array.ravel())
+        return self._add(Operation("unitary", on, unitary=entries, condition=self._condition))
+
+    def initialize(
+        self,
+        amplitudes: ArrayLike | Parameter,
+        qubits: int | tuple[int, ...] | None = None,
+        *,
+        imag: Parameter | None = None,
+    ) -> Self:
+        """Prepare qubits that nothing has touched yet in a given state.
+
+        Args:
+            amplitudes: the 2**k constant amplitudes, normalised to 1e-8; or a Parameter of shape (2**k,), whose
+                binding x (any length but zero) prepares x / |x|.
+            qubits: the k qubits, all of them by default; the first is the least significant bit of the index.
+            imag: a second Parameter of the same shape for the imaginary parts.
+
+        Raises:
+            CircuitError: wrong shape, not normalised, or not the first operation on its qubits.
+        """
+        on = tuple(range(self._n_qubits)) if qubits is None else qubits
+        n = 1 if isinstance(on, (int, np.integer)) else len(tuple(on))
+        on = self._checked_qubits("initialize", on, n)
+        touched = sorted({q for op in self._operations for q in op.qubits} & set(on))
+        if touched or self._condition is not None:
+            raise CircuitError(f"initialize prepares fresh qubits, but qubit(s) {touched} have operations already.")
+        if n > MAX_INITIALIZED_QUBITS:
+            raise CircuitError(f"initialize takes at most {MAX_INITIALIZED_QUBITS} qubits, got {n}.")
+        if isinstance(amplitudes, Parameter):
+            for parameter in (amplitudes, imag):
+                if parameter is not None and parameter.shape != (1 << n,):
+                    msg = (
+                        f"initialize on {n} qubits needs a parameter of shape ({1 << n},), {parameter.name!r} has shape "
+                        f"{parameter.shape}. Pad or reduce the data to {1 << n} entries first."
+                    )
+                    raise CircuitError(msg)
+            if amplitudes == imag:
+                raise CircuitError(f"Real and imaginary parts need two parameters, both are {amplitudes.name!r}.")
+            return self._add(Operation("initialize", on, amplitudes=Amplitudes(real=amplitudes, imag=imag)))
+        if imag is not None:
+            raise CircuitError("imag= goes with a Parameter; constant amplitudes are given as one complex array.")
+        return self._add(Operation("initialize", on, amplitudes=Amplitudes(constant=_state(amplitudes, n))))
+
+    def measure(self, qubit: int, bit: int | None = None) -> Self:
+        """Measure a qubit in the computational basis inside the circuit and write a classical bit.
+
+        Not needed at the end of a circuit: `Counts()` and `Samples()` measure all qubits by themselves.
+
+        Args:
+            qubit: which qubit.
+            bit: which classical bit, by default the first unused one.
+
+        Raises:
+            CircuitError: the qubit or the bit is out of range.
+        """
+        on = self._checked_qubits("measure", qubit, 1)
+        target = self.n_bits if bit is None else bit
+        return self._add(Operation("measure", on, bit=_checked_bit(target), condition=self._condition))
+
+    @contextmanager
+    def when(self, bit: int, value: int = 1) -> Iterator[Self]:
+        """Apply what is appended inside the block only where the measured classical bit has this value.
+
+        Raises:
+            CircuitError: no measurement has written that bit, or the blocks are nested.
+
+        Example:
+            >>> circuit = QuantumCircuit(2).h(0).measure(0, bit=0)
+            >>> with circuit.when(0):
+            ...     _ = circuit.x(1)
+        """
+        if self._condition is not None:
+            raise CircuitError("Conditions cannot be nested: an operation depends on one classical bit.")
+        if bit not in {op.bit for op in self._operations if op.bit is not None}:
+            raise CircuitError(f"No measurement has written classical bit {bit!r} yet.")
+        if value not in (0, 1):
+            raise CircuitError(f"A classical bit is 0 or 1, got {value!r}.")
+        self._condition = Condition(_checked_bit(bit), int(value))
+        try:
+            yield self
+        finally:
+            self._condition = None
+
+    def amplitude_damping(self, qubit: int, *, gamma: float | None = None, angle: AngleLike | None = None) -> Self:
+        """Decay of |1> to |0> with probability `gamma`; a trainable strength is sin(angle/2)**2."""
+        return self._channel("amplitude_damping", qubit, gamma, angle)
+
+    def phase_damping(self, qubit: int, *, gamma: float | None = None, angle: AngleLike | None = None) -> Self:
+        """Loss of coherence: off-diagonals shrink by sqrt(1 - gamma); a trainable strength is sin(angle/2)**2."""
+        return self._channel("phase_damping", qubit, gamma, angle)
+
+    def depolarizing(self, qubit: int, *, p: float | None = None, angle: AngleLike | None = None) -> Self:
+        """X, Y or Z with probability p/3 each (as in Cirq and PennyLane); a trainable p is sin(angle/2)**2."""
+        return self._channel("depolarizing", qubit, p, angle)
+
+    def bit_flip(self, qubit: int, *, p: float | None = None, angle: AngleLike | None = None) -> Self:
+        """X with probability p; a trainable p is sin(angle/2)**2."""
+        return self._channel("bit_flip", qubit, p, angle)
+
+    def compose(self, other: CircuitView, qubits: Sequence[int] | None = None) -> Self:
+        """Append another circuit's operations.
+
+        Args:
+            other: the circuit to append; left as it is.
+            qubits: onto which qubits its qubits 0, 1, ... go; by default the same numbers. Its classical bits become
+                new bits behind this circuit's.
+
+        Raises:
+            CircuitError: the qubits do not fit, or `other` initializes qubits that are in use.
+        """
+        onto = tuple(range(other.n_qubits)) if qubits is None else tuple(qubits)
+        onto = self._checked_qubits("compose", onto, other.n_qubits)
+        first_bit = self.n_bits
+        fresh = self.copy()  # all or nothing: a clash half way leaves this circuit as it was
+        for op in other.operations:
+            fresh._adopt(op, onto, first_bit)
+        self._operations, self._parameters = fresh._operations, fresh._parameters
+        return self
+
+    def copy(self) -> QuantumCircuit:
+        """An independent copy."""
+        twin = QuantumCircuit(self._n_qubits)
+        twin._operations = list(self._operations)
+        twin._parameters = dict(self._parameters)
+        return twin
+
+    def freeze(self) -> Template:
+        """The immutable, hashable template of the circuit as it is now."""
+        return Template(self._n_qubits, self.operations)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> QuantumCircuit:
+        """Read what `to_json` wrote.
+
+        Raises:
+            CircuitFormatError: damaged, too large, or written by a format this release does not read.
+        """
+        from qstore.circuit.json_format import from_json
+
+        return from_json(text)
+
+    @classmethod
+    def from_any(cls, source: Any) -> QuantumCircuit:
+        """Convert another library's circuit or a text format through the installed converters.
+
+        Raises:
+            BackendUnavailable: no installed converter recognises it.
+        """
+        from qstore.circuit.interchange import convert_from
+
+        return convert_from(source)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, QuantumCircuit):
+            return NotImplemented
+        return self._n_qubits == other._n_qubits and self._operations == other._operations
+
+    def __len__(self) -> int:
+        return len(self._operations)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{p.name}{list(p.shape)}" for p in self.parameters)
+        return f"<QuantumCircuit: {self._n_qubits} qubits, {len(self)} operations, parameters {names or 'none'}>"
+
+    def _channel(self, gate: str, qubit: int, strength: float | None, angle: AngleLike | None) -> Self:
+        name = gate_spec(gate).strength
+        if (strength is None) == (angle is None):
+            raise CircuitError(f"{gate} takes either {name}= (a constant in [0, 1]) or angle= (trainable).")
+        if strength is not None:
+            if isinstance(strength, (str, Parameter)) or not np.isscalar(strength) or not 0 <= float(strength) <= 1:
+                msg = f"{gate}: {name} must be a number in [0, 1], got {strength!r}; a trainable one is given as angle=."
+                raise CircuitError(msg)
+            angle = 2 * math.asin(math.sqrt(float(strength)))
+        return self.append(gate, (qubit,), (as_angle(angle),))  # type: ignore[arg-type]  # one of the two is given
+
+    def _add(self, op: Operation) -> Self:
+        for parameter in op.parameters:
+            known = self._parameters.setdefault(parameter.name, parameter)
+            if known != parameter:
+                msg = f"Parameter {parameter.name!r} has shape {known.shape} here, and now shape {parameter.shape}."
+                raise CircuitError(msg)
+        self._operations.append(op)
+        return self
+
+    def _adopt(self, op: Operation, onto: tuple[int, ...], first_bit: int) -> None:
+        qubits = tuple(onto[q] for q in op.qubits)
+        if op.amplitudes is not None and {q for mine in self._operations for q in mine.qubits} & set(qubits):
+            raise CircuitError(f"The appended circuit initializes qubits {qubits}, which have operations already.")
+        bit = None if op.bit is None else _checked_bit(op.bit + first_bit)
+        condition = op.condition and Condition(op.condition.bit + first_bit, op.condition.value)
+        self._add(Operation(op.gate, qubits, op.angles, op.unitary, op.amplitudes, bit, condition))
+
+    def _checked_qubits(self, what: str, qubits: int | Sequence[int], number: int) -> tuple[int, ...]:
+        given = (qubits,) if isinstance(qubits, (int, np.integer)) else tuple(qubits)
+        if len(given) != number:
+            raise CircuitError(f"{what!r} takes {number} qubit(s), got {len(given)}: {given!r}.")
+        for qubit in given:
+            if isinstance(qubit, bool) or not isinstance(qubit, (int, np.integer)) or not 0 <= qubit < self._n_qubits:
+                msg = f"{what!r} on qubit {qubit!r}: this circuit has the qubits 0 to {self._n_qubits - 1}."
+                raise CircuitError(msg)
+        if len(set(given)) != number:
+            raise CircuitError(f"{what!r} needs different qubits, got {given!r}.")
+        return tuple(int(qubit) for qubit in given)
+
+
+def _checked_bit(bit: int) -> int:
+    if isinstance(bit, bool) or not isinstance(bit, (int, np.integer)) or not 0 <= bit < MAX_BITS:
+        raise CircuitError(f"A classical bit is an integer from 0 to {MAX_BITS - 1}, got {bit!r}.")
+    return int(bit)
+
+
+def _state(amplitudes: ArrayLike, n: int) -> tuple[complex, ...]:
+    try:
+        state = np.asarray(amplitudes, dtype=complex)
+    except (TypeError, ValueError) as exc:
+        raise CircuitError(f"initialize needs numbers or a Parameter, got {amplitudes!r}.") from exc
+    if state.shape != (1 << n,):
+        raise CircuitError(f"initialize on {n} qubits needs {1 << n} amplitudes, got shape {state.shape}.")
+    norm = float(np.linalg.norm(state))
+    if not abs(norm - 1) <= UNITARY_TOLERANCE:
+        raise CircuitError(f"The amplitudes have norm {norm:.10g}, not 1 to 1e-8; divide them by their norm first.")
+    return tuple(complex(amplitude) for amplitude in state)

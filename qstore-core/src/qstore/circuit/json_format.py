@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Circuits as versioned JSON, canonical so that its bytes can be fingerprinted.
+
+The document is `{"format": "qstore-circuit", "version": 1, "n_qubits", "parameters": {name: shape}, "operations"}`.
+An operation is an object with `gate`, `qubits` and, where it has them, `angles` (numbers, or
+`[constant, [name, flat index, coefficient], ...]`), `unitary` and `amplitudes` (lists of [real, imaginary], or
+`{"real": name, "imag": name}`), `bit`, `condition` ([bit, value]). Reading goes through the builder, which checks
+everything the builder checks. Duplicate keys, NaN, unknown keys and more than the limits below are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from qstore.circuit.angles import Angle, AngleLike, Parameter
+from qstore.circuit.circuit import QuantumCircuit
+from qstore.circuit.operation import Operation
+from qstore.circuit.view import CircuitView
+from qstore.errors import CircuitError, CircuitFormatError
+
+__all__ = ["FORMAT_VERSION", "MAX_BYTES", "MAX_OPERATIONS", "from_json", "to_json"]
+
+FORMAT = "qstore-circuit"
+FORMAT_VERSION = 1
+MAX_BYTES = 64 * 2**20
+MAX_OPERATIONS = 1_000_000
+_OPERATION_KEYS = {"gate", "qubits", "angles", "unitary", "amplitudes", "bit", "condition"}
+_DOCUMENT_KEYS = {"format", "version", "n_qubits", "parameters", "operations"}
+
+
+def to_json(circuit: CircuitView) -> str:
+    """Write a circuit; equal circuits give equal text."""
+    document = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "n_qubits": circuit.n_qubits,
+        "parameters": {p.name: list(p.shape) for p in circuit.parameters},
+        "operations": [_written(op) for op in circuit.operations],
+    }
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def from_json(text: str | bytes) -> QuantumCircuit:
+    """Read a circuit; see `QuantumCircuit.from_json`."""
+    if len(text) > MAX_BYTES:
+        raise CircuitFormatError(f"The text has {len(text)} characters; a circuit may have at most {MAX_BYTES}.")
+    try:
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except CircuitFormatError:
+        raise
+    except (ValueError, RecursionError) as exc:
+        raise CircuitFormatError(f"Not JSON: {exc}.") from exc
+    _require(isinstance(document, dict) and document.get("format") == FORMAT, f"Not a {FORMAT} document.")
+    version = document.get("version")
+    _require(version == FORMAT_VERSION, f"Format version {version!r}; this release reads version {FORMAT_VERSION}.")
+    _require(set(document) == _DOCUMENT_KEYS, f"The keys {sorted(document)} are not {sorted(_DOCUMENT_KEYS)}.")
+    operations = document["operations"]
+    _require(isinstance(operations, list), "'operations' must be a list.")
+    _require(len(operations) <= MAX_OPERATIONS, f"{len(operations)} operations; at most {MAX_OPERATIONS} are read.")
+    try:
+        parameters = {name: Parameter(name, tuple(shape)) for name, shape in document["parameters"].items()}
+        circuit = QuantumCircuit(document["n_qubits"])
+    except (CircuitError, AttributeError, TypeError) as exc:
+        raise CircuitFormatError(f"'parameters' or 'n_qubits' is damaged: {exc}") from exc
+    for position, record in enumerate(operations):
+        try:
+            _read(circuit, record, parameters)
+        except (CircuitError, LookupError, TypeError, ValueError) as exc:
+            raise CircuitFormatError(f"Operation {position} ({record!r:.120}) is damaged: {exc}") from exc
+    unused = set(parameters) - {p.name for p in circuit.parameters}
+    _require(not unused, f"The parameters {sorted(unused)} are declared but not used.")
+    return circuit
+
+
+def _written(op: Operation) -> dict[str, Any]:
+    record: dict[str, Any] = {"gate": op.gate, "qubits": list(op.qubits)}
+    if op.angles:
+        record["angles"] = [_written_angle(angle) for angle in op.angles]
+    if op.unitary:
+        record["unitary"] = [[entry.real, entry.imag] for entry in op.unitary]
+    if op.amplitudes is not None and op.amplitudes.constant:
+        record["amplitudes"] = [[entry.real, entry.imag] for entry in op.amplitudes.constant]
+    elif op.amplitudes is not None:
+        record["amplitudes"] = dict(zip(("real", "imag"), (p.name for p in op.amplitudes.parameters), strict=False))
+    if op.bit is not None:
+        record["bit"] = op.bit
+    if op.condition is not None:
+        record["condition"] = [op.condition.bit, op.condition.value]
+    return record
+
+
+def _written_angle(angle: Angle) -> float | list[Any]:
+    if angle.is_constant:
+        return angle.constant
+    return [angle.constant, *([p.name, index, coefficient] for p, index, coefficient in angle.terms)]
+
+
+def _read(circuit: QuantumCircuit, record: Any, parameters: dict[str, Parameter]) -> None:
+    _require(isinstance(record, dict) and not set(record) - _OPERATION_KEYS, "unknown keys")
+    gate, qubits = record["gate"], tuple(record["qubits"])
+    condition = record.get("condition")
+    if condition is not None:
+        bit, value = condition
+        plain = {key: part for key, part in record.items() if key != "condition"}
+        with circuit.when(bit, value):
+            _read(circuit, plain, parameters)
+    elif gate == "measure":
+        _only(record, "bit")
+        circuit.measure(*qubits, bit=record["bit"])
+    elif gate == "unitary":
+        _only(record, "unitary")
+        size = 1 << len(qubits)
+        entries = _complex(record["unitary"])
+        circuit.unitary([entries[row * size : (row + 1) * size] for row in range(size)], qubits)
+    elif gate == "initialize":
+        _only(record, "amplitudes")
+        given = record["amplitudes"]
+        if isinstance(given, dict):
+            _require("real" in given and not set(given) - {"real", "imag"}, "amplitudes name 'real' and 'imag'")
+            imag = parameters[given["imag"]] if "imag" in given else None
+            circuit.initialize(parameters[given["real"]], qubits, imag=imag)
+        else:
+            circuit.initialize(_complex(given), qubits)
+    else:
+        _only(record, "angles")
+        circuit.append(gate, qubits, tuple(_read_angle(angle, parameters) for angle in record.get("angles", ())))
+
+
+def _read_angle(value: Any, parameters: dict[str, Parameter]) -> AngleLike:
+    if not isinstance(value, list):
+        _require(not isinstance(value, str), f"the angle {value!r} is neither a number nor a list")
+        return value  # type: ignore[no-any-return]  # the builder refuses anything but a number
+    constant, *terms = value
+    angle = Angle(constant=float(constant))
+    for name, index, coefficient in terms:
+        parameter = parameters[name]
+        _require(isinstance(index, int) and 0 <= index < parameter.size, f"entry {index!r} of {name!r}")
+        angle = angle + _entry(parameter, index) * coefficient
+    return angle
+
+
+def _entry(parameter: Parameter, flat: int) -> Angle:
+    index = []
+    for size in reversed(parameter.shape):
+        index.append(flat % size)
+        flat //= size
+    return parameter[tuple(reversed(index))] if parameter.shape else +parameter
+
+
+def _complex(pairs: Any) -> list[complex]:
+    return [complex(real, imag) for real, imag in pairs]
+
+
+def _only(record: dict[str, Any], key: str) -> None:
+    extra = set(record) - {"gate", "qubits", key}
+    _require(not extra, f"{record['gate']!r} does not take {sorted(extra)}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise CircuitFormatError(f"The key {next(n for n in names if names.count(n) > 1)!r} occurs twice in one object.")
+    return result
+
+
+def _refuse_constant(name: str) -> float:
+    raise CircuitFormatError(f"{name} is not a finite number.")
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise CircuitFormatError(message)

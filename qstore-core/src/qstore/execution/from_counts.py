@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimates from a backend that only returns counts: measured bases, shot allocation, standard errors.
+
+Pauli strings that agree on every qubit they share (qubit-wise commuting) are measured together, after a change of
+basis on each qubit. The shots of a row are split over the groups in proportion to the largest sum of absolute
+coefficients that any observable has in the group, which minimises the worst-case variance.
+
+Each function returns the batches to run and the function that makes the result of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qstore.batch import BatchResult, CircuitBatch, Counts, Samples
+from qstore.batch.streams import derived_keys
+from qstore.circuit import Observable, Operation, PauliTerm, Template
+from qstore.errors import OptionError
+
+__all__ = ["counts_of_samples", "expectations", "probabilities", "variances"]
+
+Derived = tuple[tuple[CircuitBatch, ...], Callable[[Sequence[BatchResult]], BatchResult]]
+Array = NDArray[np.float64]
+
+_BASIS_CHANGE = {"X": ("h",), "Y": ("sdg", "h"), "Z": ()}
+"""Gates that turn a measurement of the letter into one of Z."""
+_MAX_MASK_BITS = 63
+
+
+class Group(NamedTuple):
+    """Strings measured together: the letter measured on each qubit, and (observable, support, coefficient) rows."""
+
+    basis: dict[int, str]
+    terms: list[tuple[int, int, float]]
+
+
+def expectations(batch: CircuitBatch, observables: Sequence[Observable]) -> Derived:
+    """Estimates of expectation values with standard errors.
+
+    Raises:
+        OptionError: fewer shots than bases to measure.
+    """
+    constants, groups = _grouped(observables)
+    if not groups:
+        # Only multiples of the identity: nothing needs measuring, but the facts of a run are wanted all the same.
+        groups = [Group({}, [])]
+    assert batch.shots is not None
+    shares = _shares(groups, batch.shots)
+    batches = tuple(
+        batch.replace(circuit=_in_basis(batch.circuit, group.basis), outputs=Counts(), shots=share,
+                      _keys=derived_keys(batch.stream_keys, index))
+        for index, (group, share) in enumerate(zip(groups, shares, strict=True))
+    )  # fmt: skip
+
+    def combine(results: Sequence[BatchResult]) -> BatchResult:
+        means = np.tile(constants, (batch.size, 1))
+        variances = np.zeros_like(means)
+        for group, result in zip(groups, results, strict=True):
+            _add_group(means, variances, group, _outcomes(result, batch.size))
+        return _estimate(batch, results, means, np.sqrt(variances))
+
+    return batches, combine
+
+
+def variances(batch: CircuitBatch, observables: Sequence[Observable]) -> Derived:
+    """Estimates of <O**2> - <O>**2; the standard error to first order."""
+    k = len(observables)
+    batches, combine_both = expectations(batch, [*observables, *(o.squared() for o in observables)])
+
+    def combine(results: Sequence[BatchResult]) -> BatchResult:
+        both = combine_both(results)
+        assert both.values is not None and both.standard_errors is not None
+        mean, square = both.values[:, :k], both.values[:, k:]
+        errors = np.hypot(both.standard_errors[:, k:], 2 * mean * both.standard_errors[:, :k])
+        return _estimate(batch, results, square - mean**2, errors)
+
+    return batches, combine
+
+
+def probabilities(batch: CircuitBatch, qubits: Sequence[int] | None) -> Derived:
+    """Frequencies of outcomes, with the binomial standard error."""
+    wanted = tuple(range(batch.circuit.n_qubits)) if qubits is None else tuple(qubits)
+
+    def combine(results: Sequence[BatchResult]) -> BatchResult:
+        rows, outcomes, weights = _outcomes(results[0], batch.size)
+        index = np.array([sum((o >> q & 1) << i for i, q in enumerate(wanted)) for o in outcomes], dtype=np.int64)
+        size = 1 << len(wanted)
+        flat = np.bincount(rows * size + index, weights=weights, minlength=batch.size * size)
+        shots = weights.sum() / batch.size
+        frequencies = flat.reshape(batch.size, size) / shots
+        return _estimate(batch, results, frequencies, np.sqrt(frequencies * (1 - frequencies) / shots))
+
+    return (batch.replace(outputs=Counts()),), combine
+
+
+def counts_of_samples(batch: CircuitBatch) -> Derived:
+    """Counts, for a backend that only returns single shots."""
+
+    def combine(results: Sequence[BatchResult]) -> BatchResult:
+        samples = results[0].values
+        assert samples is not None
+        n = samples.shape[2]
+        counts = []
+        for row in samples:
+            packed = [int("".join("1" if bit else "0" for bit in shot[::-1]), 2) for shot in row.reshape(-1, n)]
+            values, numbers = np.unique(np.array(packed, dtype=object), return_counts=True)
+            counts.append({int(value): int(number) for value, number in zip(values, numbers, strict=True)})
+        return _with_facts(batch, results, counts=tuple(counts))
+
+    return (batch.replace(outputs=Samples()),), combine
+
+
+def _grouped(observables: Sequence[Observable]) -> tuple[Array, list[Group]]:
+    constants = np.zeros(len(observables))
+    entries = []
+    for number, observable in enumerate(observables):
+        for term in observable.terms:
+            if term.x_mask | term.z_mask:
+                entries.append((number, term))
+            else:
+                constants[number] += term.coefficient
+    groups: list[Group] = []
+    # Heavy terms first: they found the groups, light ones join where they fit. Ties by the masks, for repeatability.
+    for number, term in sorted(entries, key=lambda e: (-abs(e[1].coefficient), e[1].x_mask, e[1].z_mask, e[0])):
+        _place(groups, number, term)
+    return constants, groups
+
+
+def _place(groups: list[Group], number: int, term: PauliTerm) -> None:
+    letters = dict(term.letters)
+    row = (number, term.x_mask | term.z_mask, term.coefficient)
+    for group in groups:
+        if all(group.basis.get(qubit, letter) == letter for qubit, letter in letters.items()):
+            group.basis.update(letters)
+            group.terms.append(row)
+            return
+    groups.append(Group(letters, [row]))
+
+
+def _shares(groups: Sequence[Group], shots: int) -> list[int]:
+    """Shots per group: at least one each, the rest in proportion to the weights, adding up exactly."""
+    if shots < len(groups):
+        raise OptionError(f"The observables take {len(groups)} measured bases, so at least that many shots; got {shots}.")
+    weights = np.array([_weight(group) for group in groups])
+    exact = (shots - len(groups)) * weights / weights.sum()
+    shares = np.floor(exact).astype(int)
+    rest = shots - len(groups) - int(shares.sum())
+    shares[np.argsort(-(exact - shares), kind="stable")[:rest]] += 1
+    return [int(share) + 1 for share in shares]
+
+
+def _weight(group: Group) -> float:
+    sums: dict[int, float] = {}
+    for number, _, coefficient in group.terms:
+        sums[number] = sums.get(number, 0.0) + abs(coefficient)
+    return max(sums.values(), default=1.0)
+
+
+def _in_basis(circuit: Template, basis: dict[int, str]) -> Template:
+    changes = [Operation(gate, (q,)) for q, letter in sorted(basis.items()) for gate in _BASIS_CHANGE[letter]]
+    return Template(circuit.n_qubits, (*circuit.operations, *changes)) if changes else circuit
+
+
+def _outcomes(result: BatchResult, size: int) -> tuple[NDArray[np.intp], list[int], Array]:
+    """All counts of a result, flat: row numbers, outcomes, weights."""
+    assert result.counts is not None and len(result.counts) == size
+    lengths = [len(row) for row in result.counts]
+    rows = np.repeat(np.arange(size), lengths)
+    outcomes = [outcome for row in result.counts for outcome in row]
+    weights = np.fromiter((count for row in result.counts for count in row.values()), dtype=float, count=len(outcomes))
+    return rows, outcomes, weights
+
+
+def _add_group(
+    means: Array, variances: Array, group: Group, outcomes: tuple[NDArray[np.intp], list[int], Array]
+) -> None:
+    rows, measured, weights = outcomes
+    size = len(means)
+    shots = weights.sum() / size
+    values: dict[int, Array] = {}
+    for number, support, coefficient in group.terms:
+        part = coefficient * _signs(measured, support)
+        values[number] = values[number] + part if number in values else part
+    for number, value in values.items():
+        mean = np.bincount(rows, weights=weights * value, minlength=size) / shots
+        square = np.bincount(rows, weights=weights * (value - mean[rows]) ** 2, minlength=size)
+        means[:, number] += mean
+        if shots > 1:
+            variances[:, number] += square / (shots - 1) / shots
+        else:
+            # One shot says nothing about its own spread; the coefficients bound it.
+            variances[:, number] += sum(abs(c) for n, _, c in group.terms if n == number) ** 2
+
+
+def _signs(outcomes: Iterable[int], support: int) -> Array:
+    """(-1) to the parity of outcome & support."""
+    if support.bit_length() <= _MAX_MASK_BITS:
+        low = (1 << _MAX_MASK_BITS) - 1
+        array = np.fromiter((outcome & low for outcome in outcomes), dtype=np.int64)
+        parity = np.bitwise_count(array & support) & 1
+    else:
+        parity = np.fromiter(((outcome & support).bit_count() & 1 for outcome in outcomes), dtype=np.int64)
+    return 1.0 - 2.0 * parity
+
+
+def _estimate(batch: CircuitBatch, results: Sequence[BatchResult], values: Array, errors: Array) -> BatchResult:
+    return _with_facts(batch, results, values=values, standard_errors=errors)
+
+
+def _with_facts(
+    batch: CircuitBatch,
+    results: Sequence[BatchResult],
+    *,
+    values: Array | None = None,
+    standard_errors: Array | None = None,
+    counts: tuple[dict[int, int], ...] | None = None,
+) -> BatchResult:
+    from qstore.execution.plan import run_facts  # the plan knows this module
+
+    facts = run_facts(results) | {"shots": batch.shots, "seed": batch.seed}
+    return BatchResult(values=values, standard_errors=standard_errors, counts=counts, **facts)  # type: ignore[arg-type]

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`run` and `run_async`: a circuit, arrays, a backend, a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from numpy.typing import ArrayLike
+
+from qstore.batch import BatchResult, CircuitBatch, Output
+from qstore.circuit import QuantumCircuit, Template
+from qstore.errors import ExecutionError
+from qstore.execution.plan import plan
+from qstore.execution.settings import resolve_backend
+from qstore.plugins import Backend, RunsMany, SyncBackend
+
+__all__ = ["execute", "execute_async", "execute_many", "execute_many_async", "run", "run_async"]
+
+
+def run(
+    circuit: QuantumCircuit | Template,
+    bindings: Mapping[str, ArrayLike] | None = None,
+    outputs: Output | None = None,
+    *,
+    shots: int | None = None,
+    seed: int | None = None,
+    backend: Backend | str | None = None,
+) -> BatchResult:
+    """Run a circuit for a whole batch of bindings.
+
+    Args:
+        circuit: what to run.
+        bindings: by parameter name, an array of the parameter's shape (shared by the batch) or with one more leading
+            axis (per sample).
+        outputs: what to return; by default `Counts()` with shots and `Probabilities()` without.
+        shots: measurements per row, or None for exact results.
+        seed: makes the outcomes of shots repeat exactly.
+        backend: a registered name, a backend, or None for the default.
+
+    Returns:
+        The values with a leading batch axis (`qstore.batch.outputs` lists the shapes) and the facts of the run.
+
+    Raises:
+        BindingError: the arrays do not fit the circuit.
+        OptionError: shots, seed or outputs out of range.
+        BackendUnavailable: no such backend.
+        CapabilityError: the backend cannot do it.
+
+    Example:
+        >>> import qstore as qs
+        >>> bell = qs.QuantumCircuit(2).h(0).cx(0, 1)
+        >>> qs.run(bell, outputs=qs.Expectations([qs.Z(0) @ qs.Z(1), qs.Z(0)])).values.round(6).tolist()
+        [[1.0, 0.0]]
+    """
+    batch = CircuitBatch.of(circuit, bindings, outputs, shots=shots, seed=seed)
+    return execute(batch, resolve_backend(backend))
+
+
+async def run_async(
+    circuit: QuantumCircuit | Template,
+    bindings: Mapping[str, ArrayLike] | None = None,
+    outputs: Output | None = None,
+    *,
+    shots: int | None = None,
+    seed: int | None = None,
+    backend: Backend | str | None = None,
+) -> BatchResult:
+    """The twin of `run` for coroutines."""
+    batch = CircuitBatch.of(circuit, bindings, outputs, shots=shots, seed=seed)
+    return await execute_async(batch, resolve_backend(backend))
+
+
+def execute(batch: CircuitBatch, backend: Backend) -> BatchResult:
+    """Run a batch on a backend, split and derived as its capabilities ask."""
+    return execute_many((batch,), backend)[0]
+
+
+async def execute_async(batch: CircuitBatch, backend: Backend) -> BatchResult:
+    """The twin of `execute` for coroutines."""
+    return (await execute_many_async((batch,), backend))[0]
+
+
+def execute_many(batches: Sequence[CircuitBatch], backend: Backend) -> tuple[BatchResult, ...]:
+    """Run several batches; on a remote backend in one round trip where it allows that."""
+    if not isinstance(backend, SyncBackend):
+        from qstore.execution.bridge import wait_for  # asyncio is only needed for backends that wait for something
+
+        return wait_for(execute_many_async(batches, backend))
+    plans = [plan(batch, backend.capabilities, backend.name) for batch in batches]
+    return tuple(
+        each.combine([_checked(backend.run_sync(part), part, backend) for part in each.batches]) for each in plans
+    )
+
+
+async def execute_many_async(batches: Sequence[CircuitBatch], backend: Backend) -> tuple[BatchResult, ...]:
+    """The twin of `execute_many` for coroutines."""
+    plans = [plan(batch, backend.capabilities, backend.name) for batch in batches]
+    parts = [part for each in plans for part in each.batches]
+    if isinstance(backend, RunsMany):
+        found = list(await backend.run_many(parts))
+        if len(found) != len(parts):
+            raise ExecutionError(f"{backend.name!r} returned {len(found)} results for {len(parts)} batches.")
+    else:
+        found = [await backend.run(part) for part in parts]
+    results = iter([_checked(result, part, backend) for result, part in zip(found, parts, strict=True)])
+    return tuple(each.combine([next(results) for _ in each.batches]) for each in plans)
+
+
+def _checked(result: BatchResult, batch: CircuitBatch, backend: Backend) -> BatchResult:
+    rows = len(result.values) if result.values is not None else len(result.counts or ())
+    if rows != batch.size:
+        raise ExecutionError(f"{backend.name!r} returned {rows} rows for a batch of {batch.size}.")
+    return result

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A circuit with one parameter entry per angle occurrence, so that each occurrence can be shifted by itself.
+
+`w[0]` may enter a circuit in ten places. The product rule shifts each place alone; so the shifted circuits are rows
+of one batch of the *slot template*, whose only angle parameter holds the angles themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qstore.batch import CircuitBatch
+from qstore.circuit import Amplitudes, Angle, BindingMap, Operation, Parameter, ShiftRule, Template, Term
+
+__all__ = ["SLOTS", "SlotTemplate", "slot_template"]
+
+SLOTS = "angle slots"
+"""Name of the parameter that holds the angles."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlotTemplate:
+    """A template in slot form.
+
+    Attributes:
+        template: reads its angles from the parameter `SLOTS` of shape (n_slots,), amplitudes from the old parameters.
+        binding_map: from the user's bindings to the slots.
+        rules: the shift rule of each slot.
+        amplitudes: every `initialize` that reads parameters.
+    """
+
+    template: Template
+    binding_map: BindingMap
+    rules: tuple[ShiftRule, ...]
+    amplitudes: tuple[Amplitudes, ...]
+
+    def angles(self, batch: CircuitBatch) -> NDArray[np.float64]:
+        """The angles of every row, (B, n_slots)."""
+        plan = self.binding_map.plan(batch.per_sample)
+        shared, sample = plan.evaluate(batch.bindings, batch.size)
+        angles = np.empty((batch.size, len(self.rules)))
+        angles[:, plan.shared_slots] = shared
+        angles[:, plan.sample_slots] = sample
+        return angles
+
+    def pull_back(
+        self, batch: CircuitBatch, gradient: NDArray[np.float64], wrt: Collection[str]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Gradients of the user's parameters from those of the slots of every row, (B, n_slots)."""
+        plan = self.binding_map.plan(batch.per_sample)
+        return plan.pull_back(gradient[:, plan.shared_slots].sum(axis=0), gradient[:, plan.sample_slots], wrt)
+
+    def trainable(self, wrt: Collection[str]) -> list[int]:
+        """The slots that depend on any of these parameters."""
+        return [number for number, slot in enumerate(self.binding_map.slots)
+                if any(term.parameter.name in wrt for term in slot.angle.terms)]  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def slot_template(circuit: Template) -> SlotTemplate:
+    """The slot form of a template."""
+    binding_map = BindingMap(circuit)
+    parameter = Parameter(SLOTS, (max(len(binding_map.slots), 1),))
+    operations: list[Operation] = list(circuit.operations)
+    rules = []
+    for number, (index, position, _) in enumerate(binding_map.slots):
+        op = operations[index]
+        angles = list(op.angles)
+        angles[position] = Angle((Term(parameter, number, 1.0),))
+        operations[index] = replace(op, angles=tuple(angles))
+        rules.append(op.spec.shift_rules[position])
+    amplitudes = tuple(op.amplitudes for op in operations if op.amplitudes is not None and op.amplitudes.parameters)
+    return SlotTemplate(Template(circuit.n_qubits, operations), binding_map, tuple(rules), amplitudes)

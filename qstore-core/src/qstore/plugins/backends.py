@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backends, gradient methods and converters by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from qstore.circuit import CircuitView, QuantumCircuit
+from qstore.errors import BackendUnavailable, OptionError, PluginError, QStoreError, nearest_names
+from qstore.plugins.contracts import Backend, GradientMethod, NativeGradientMethod
+from qstore.plugins.manager import Registry, loaded_plugins
+from qstore.plugins.specs import load_factory
+
+__all__ = ["convert_from", "convert_to", "get_backend", "get_gradient_method"]
+
+EMBEDDED_SIMULATOR = "statevector"
+EMBEDDED_DISTRIBUTION = "qstore-sim"
+
+
+def get_backend(name: str, **options: Any) -> Backend:
+    """Make a backend by its registered name.
+
+    Args:
+        name: as `qstore backends` lists it.
+        options: what the backend takes, for instance `precision="single"`.
+
+    Raises:
+        BackendUnavailable: no such backend, or its distribution is missing or broken; says what to install.
+        OptionError: the backend does not take these options.
+
+    Example:
+        >>> get_backend("statevector").name
+        'statevector'
+    """
+    plugins = loaded_plugins()
+    entry = plugins.backends.get(name)
+    if entry is None:
+        raise BackendUnavailable(_missing(name, plugins.backends.names))
+    try:
+        factory = load_factory(entry.spec.factory)
+    except PluginError as exc:
+        msg = f"Backend {name!r} of {entry.distribution} is installed but broken: {exc} Reinstall it or run 'qstore doctor'."
+        raise BackendUnavailable(msg) from exc
+    backend = _called(factory, options, f"Backend {name!r}")
+    if not isinstance(backend, Backend):
+        raise PluginError(f"{entry.spec.factory} of {entry.distribution} made {backend!r}, which is not a Backend.")
+    return backend
+
+
+def get_gradient_method(name: str, **options: Any) -> GradientMethod | NativeGradientMethod:
+    """Make a gradient method by its registered name.
+
+    Raises:
+        OptionError: no such method, or it does not take these options.
+
+    Example:
+        >>> type(get_gradient_method("parameter_shift")).__name__
+        'ParameterShift'
+    """
+    methods = loaded_plugins().gradient_methods
+    entry = methods.get(name)
+    if entry is None:
+        hint = nearest_names(str(name), methods.names)
+        raise OptionError(f"No gradient method named {name!r}.{hint} Installed: {', '.join(methods.names)}.")
+    made = _called(load_factory(entry.spec.factory), options, f"Gradient method {name!r}")
+    return cast("GradientMethod | NativeGradientMethod", made)
+
+
+def convert_to(circuit: CircuitView, format: str, options: Mapping[str, Any]) -> Any:
+    """Convert a circuit to an installed format; behind `circuit.to(format)`."""
+    converters = loaded_plugins().converters
+    entry = converters.get(format)
+    if entry is None or not entry.spec.from_qstore:
+        raise BackendUnavailable(_no_converter(f"No converter to {format!r} is installed.", converters))
+    return load_factory(entry.spec.from_qstore)(circuit, **options)
+
+
+def convert_from(source: Any) -> QuantumCircuit:
+    """Convert what an installed converter recognises; behind `QuantumCircuit.from_any(source)`."""
+    converters = loaded_plugins().converters
+    for entry in converters:
+        if entry.spec.to_qstore and entry.spec.matches and load_factory(entry.spec.matches)(source):
+            return cast("QuantumCircuit", load_factory(entry.spec.to_qstore)(source))
+    what = f"{type(source).__module__}.{type(source).__qualname__}"
+    raise BackendUnavailable(_no_converter(f"No installed converter reads a {what}.", converters))
+
+
+def _called(factory: Callable[..., Any], options: Mapping[str, Any], what: str) -> Any:
+    try:
+        return factory(**options)
+    except QStoreError:
+        raise
+    except TypeError as exc:
+        raise OptionError(f"{what} does not take the options {dict.fromkeys(options, '...')}: {exc}") from exc
+
+
+def _missing(name: str, names: list[str]) -> str:
+    installed = f"Installed backends: {', '.join(map(repr, names)) or 'none'}."
+    hint = nearest_names(str(name), names)
+    if name == EMBEDDED_SIMULATOR:
+        return f"No backend named {name!r}. {installed} It comes with: pip install {EMBEDDED_DISTRIBUTION}"
+    vendor, dot, _ = str(name).partition(".")
+    if dot and not hint and vendor.isidentifier():
+        return f"No backend named {name!r}. {installed} Backends of {vendor!r} come with: pip install qstore-{vendor}"
+    return f"No backend named {name!r}. {installed}{hint}"
+
+
+def _no_converter(sentence: str, converters: Registry[Any]) -> str:
+    return f"{sentence} Installed formats: {', '.join(converters.names) or 'none'}."

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The core's own plugin: it comes in through the same door as everybody's."""
+
+from __future__ import annotations
+
+from qstore.plugins.hookspecs import hookimpl
+from qstore.plugins.specs import CommandSpec, GradientSpec
+
+__all__ = ["qstore_commands", "qstore_gradient_methods"]
+
+_API = (1, 0)
+
+
+@hookimpl
+def qstore_gradient_methods() -> tuple[GradientSpec, ...]:
+    """The gradient methods of the core."""
+    return (
+        GradientSpec(name="adjoint", summary="the backend's own reverse sweep, exact, cost of about three runs",
+                     factory="qstore.gradients.adjoint:Adjoint", api_version=_API),
+        GradientSpec(name="parameter_shift", summary="exact from shifted circuits, on any backend, with or without shots",
+                     factory="qstore.gradients.parameter_shift:ParameterShift", api_version=_API),
+        GradientSpec(name="finite_difference", summary="central differences of the parameters, approximate",
+                     factory="qstore.gradients.finite_difference:FiniteDifference", api_version=_API),
+    )  # fmt: skip
+
+
+@hookimpl
+def qstore_commands() -> tuple[CommandSpec, ...]:
+    """The commands of the core."""
+    return (
+        CommandSpec(name="backends", summary="list the backends that are installed",
+                    factory="qstore.cli.backends:add", api_version=_API),
+        CommandSpec(name="doctor", summary="show what is installed, what is broken and why",
+                    factory="qstore.cli.doctor:add", api_version=_API),
+    )  # fmt: skip
