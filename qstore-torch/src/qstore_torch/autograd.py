@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place where tensors become bindings and results become tensors, forwards and backwards.
+
+Backends compute on the CPU in float64 interfaces; values and gradients return with the dtype and device of the
+tensors they belong to. The batch of the forward pass is kept for the backward pass, so that with shots both are drawn
+for the same stream keys. Gradients of gradients are refused by torch: a backward pass runs circuits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.autograd.function import once_differentiable
+
+from qstore.batch import BatchResult, CircuitBatch
+from qstore.plugins import Gradients
+
+__all__ = ["BatchFunction", "Runner"]
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """What the autograd function needs of a layer.
+
+    Attributes:
+        names: the parameter's name for each tensor argument.
+        make: bindings to a batch.
+        run: a batch to its result.
+        differentiate: batch, cotangent and names to the gradients for these names.
+        dtype: the dtype of the values, complex for statevectors.
+        device: where the values go.
+    """
+
+    names: tuple[str, ...]
+    make: Callable[[Mapping[str, NDArray[np.float64]]], CircuitBatch]
+    run: Callable[[CircuitBatch], BatchResult]
+    differentiate: Callable[[CircuitBatch, NDArray[Any], tuple[str, ...]], Gradients]
+    dtype: torch.dtype
+    device: torch.device
+
+
+class BatchFunction(torch.autograd.Function):
+    """A batch of circuits as a differentiable function of its bindings."""
+
+    @staticmethod
+    def forward(ctx: Any, runner: Runner, *tensors: torch.Tensor) -> torch.Tensor:
+        """Run the batch: (B, ...) values."""
+        batch = runner.make({name: _array(tensor) for name, tensor in zip(runner.names, tensors, strict=True)})
+        result = runner.run(batch)
+        if any(ctx.needs_input_grad):
+            ctx.runner, ctx.batch = runner, batch
+            # Nothing is read from them again; torch watches them for changes in place between the two passes.
+            ctx.save_for_backward(*tensors)
+        return torch.as_tensor(result.values).to(device=runner.device, dtype=runner.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Run the vector-Jacobian product: gradients shaped like the tensors."""
+        tensors = ctx.saved_tensors
+        needed = ctx.needs_input_grad[1:]
+        names = tuple(name for name, wanted in zip(ctx.runner.names, needed, strict=True) if wanted)
+        gradients = ctx.runner.differentiate(ctx.batch, _array(cotangents[0]), names)
+        return (None, *(
+            torch.as_tensor(gradients[name]).to(device=tensor.device, dtype=tensor.dtype) if wanted else None
+            for name, tensor, wanted in zip(ctx.runner.names, tensors, needed, strict=True)
+        ))  # fmt: skip
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    """A copy on the CPU in double precision: an optimizer may change the tensor in place before the backward pass."""
+    target = torch.complex128 if tensor.is_complex() else torch.float64
+    array: NDArray[Any] = tensor.detach().to(device="cpu", dtype=target, copy=True).resolve_conj().numpy()
+    return array

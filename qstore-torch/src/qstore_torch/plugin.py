@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this distribution registers; importing it imports no torch."""
+
+from __future__ import annotations
+
+from qstore.plugins import FrameworkSpec, hookimpl
+
+__all__ = ["qstore_frameworks"]
+
+
+@hookimpl
+def qstore_frameworks() -> tuple[FrameworkSpec, ...]:
+    """The layers for PyTorch."""
+    return (
+        FrameworkSpec(name="torch", summary="quantum layers as torch.nn modules", api_version=(1, 0),
+                      layers=("qstore_torch.quantum_layer:QuantumLayer",)),
+    )  # fmt: skip
