@@ -48,7 +48,7 @@ class QuantumCircuit(GateMethods, CircuitView):
         q1: ───X─RX(theta)─
     """
 
-    __slots__ = ("_condition", "_n_qubits", "_operations", "_parameters")
+    __slots__ = ("_condition", "_frozen", "_n_qubits", "_operations", "_parameters")
     __hash__ = None  # type: ignore[assignment]  # mutable, compares by content
 
     def __init__(self, n_qubits: int) -> None:
@@ -58,6 +58,7 @@ class QuantumCircuit(GateMethods, CircuitView):
         self._operations: list[Operation] = []
         self._parameters: dict[str, Parameter] = {}
         self._condition: Condition | None = None
+        self._frozen: Template | None = None
 
     @property
     def n_qubits(self) -> int:
@@ -232,7 +233,7 @@ class QuantumCircuit(GateMethods, CircuitView):
         fresh = self.copy()  # all or nothing: a clash half way leaves this circuit as it was
         for op in other.operations:
             fresh._adopt(op, onto, first_bit)
-        self._operations, self._parameters = fresh._operations, fresh._parameters
+        self._operations, self._parameters, self._frozen = fresh._operations, fresh._parameters, None
         return self
 
     def copy(self) -> QuantumCircuit:
@@ -244,7 +245,10 @@ class QuantumCircuit(GateMethods, CircuitView):
 
     def freeze(self) -> Template:
         """The immutable, hashable template of the circuit as it is now."""
-        return Template(self._n_qubits, self.operations)
+        if self._frozen is None:
+            # Kept until the next change: a training loop that passes the builder freezes and hashes it once.
+            self._frozen = Template(self._n_qubits, self.operations)
+        return self._frozen
 
     @classmethod
     def from_json(cls, text: str | bytes) -> QuantumCircuit:
@@ -301,6 +305,7 @@ class QuantumCircuit(GateMethods, CircuitView):
                 msg = f"Parameter {parameter.name!r} has shape {known.shape} here, and now shape {parameter.shape}."
                 raise CircuitError(msg)
         self._operations.append(op)
+        self._frozen = None
         return self
 
     def _adopt(self, op: Operation, onto: tuple[int, ...], first_bit: int) -> None:
