@@ -16,7 +16,7 @@ __all__ = ["Template"]
 class Template(CircuitView):
     """An immutable circuit with a content `fingerprint`; made by `QuantumCircuit.freeze()`."""
 
-    __slots__ = ("_fingerprint", "_hash", "_n_qubits", "_operations", "_parameters")
+    __slots__ = ("_facts", "_fingerprint", "_hash", "_n_qubits", "_operations", "_parameters")
 
     def __init__(self, n_qubits: int, operations: Iterable[Operation]) -> None:
         self._n_qubits = n_qubits
@@ -24,6 +24,8 @@ class Template(CircuitView):
         self._parameters = _by_name(self._operations)
         self._fingerprint: str | None = None
         self._hash: int | None = None
+        # Every run asks these; a template cannot change, so they are answered once.
+        self._facts = (super().gates, super().is_noisy, super().has_feedback)
 
     @property
     def n_qubits(self) -> int:
@@ -39,6 +41,21 @@ class Template(CircuitView):
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters that the circuit uses, in order of their names."""
         return self._parameters
+
+    @property
+    def gates(self) -> frozenset[str]:
+        """Names of the gates that occur."""
+        return self._facts[0]
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether a channel (noise or reset) acts, so that there is no statevector."""
+        return self._facts[1]
+
+    @property
+    def has_feedback(self) -> bool:
+        """Whether there are measurements inside the circuit, or gates that depend on them."""
+        return self._facts[2]
 
     @property
     def fingerprint(self) -> str:

@@ -45,6 +45,11 @@ class CircuitView(ABC):
         return max(bits, default=-1) + 1
 
     @property
+    def gates(self) -> frozenset[str]:
+        """Names of the gates that occur."""
+        return frozenset(op.gate for op in self.operations)
+
+    @property
     def is_noisy(self) -> bool:
         """Whether a channel (noise or reset) acts, so that there is no statevector."""
         return any(op.spec.kind is GateKind.CHANNEL for op in self.operations)

@@ -53,8 +53,8 @@ def check(batch: CircuitBatch, capabilities: Capabilities, backend: str) -> None
         raise CapabilityError(msg)
     if batch.shots is not None and capabilities.max_shots is not None and batch.shots > capabilities.max_shots:
         raise CapabilityError(f"{backend!r} takes at most {capabilities.max_shots} shots, got {batch.shots}.")
-    missing = sorted({op.gate for op in circuit.operations} - capabilities.gates)
-    if missing:
+    if not circuit.gates <= capabilities.gates:
+        missing = sorted(circuit.gates - capabilities.gates)
         raise CapabilityError(f"{backend!r} does not run the gates {missing}; it runs {sorted(capabilities.gates)}.")
     if circuit.is_noisy and not capabilities.noise:
         raise CapabilityError(f"{backend!r} does not run channels or reset inside a circuit; remove them or use another.")

@@ -12,7 +12,7 @@ from qstore.circuit import QuantumCircuit, Template
 from qstore.errors import ExecutionError
 from qstore.execution.plan import plan
 from qstore.execution.settings import resolve_backend
-from qstore.plugins import Backend, RunsMany, SyncBackend
+from qstore.plugins import Backend, RunsMany, SyncBackend, supports
 
 __all__ = ["execute", "execute_async", "execute_many", "execute_many_async", "run", "run_async"]
 
@@ -82,7 +82,7 @@ async def execute_async(batch: CircuitBatch, backend: Backend) -> BatchResult:
 
 def execute_many(batches: Sequence[CircuitBatch], backend: Backend) -> tuple[BatchResult, ...]:
     """Run several batches; on a remote backend in one round trip where it allows that."""
-    if not isinstance(backend, SyncBackend):
+    if not supports(backend, SyncBackend):
         from qstore.execution.bridge import wait_for  # asyncio is only needed for backends that wait for something
 
         return wait_for(execute_many_async(batches, backend))
@@ -96,7 +96,7 @@ async def execute_many_async(batches: Sequence[CircuitBatch], backend: Backend) 
     """The twin of `execute_many` for coroutines."""
     plans = [plan(batch, backend.capabilities, backend.name) for batch in batches]
     parts = [part for each in plans for part in each.batches]
-    if isinstance(backend, RunsMany):
+    if supports(backend, RunsMany):
         found = list(await backend.run_many(parts))
         if len(found) != len(parts):
             raise ExecutionError(f"{backend.name!r} returned {len(found)} results for {len(parts)} batches.")

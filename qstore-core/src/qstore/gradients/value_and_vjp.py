@@ -23,6 +23,7 @@ from qstore.plugins import (
     NativeGradientMethod,
     SyncDifferentiableBackend,
     get_gradient_method,
+    supports,
 )
 
 __all__ = ["differentiate", "differentiate_async", "value_and_vjp", "value_and_vjp_async"]
@@ -108,8 +109,8 @@ def differentiate(
 ) -> tuple[BatchResult, Gradients]:
     """`value_and_vjp` for a batch that exists already; returns the whole result."""
     method, names, weights = _prepared(batch, backend, cotangent, gradient_method, wrt)
-    if not isinstance(method, GradientMethod):
-        if isinstance(backend, SyncDifferentiableBackend):
+    if not supports(method, GradientMethod):
+        if supports(backend, SyncDifferentiableBackend):
             return backend.vjp_sync(batch, weights, names)
         from qstore.execution.bridge import wait_for  # asyncio is only needed for backends that wait for something
 
@@ -128,7 +129,7 @@ async def differentiate_async(
 ) -> tuple[BatchResult, Gradients]:
     """The twin of `differentiate` for coroutines."""
     method, names, weights = _prepared(batch, backend, cotangent, gradient_method, wrt)
-    if not isinstance(method, GradientMethod):
+    if not supports(method, GradientMethod):
         return await cast("DifferentiableBackend", backend).vjp(batch, weights, names)
     results = await execute_many_async(method.expand(batch, wrt=names, step=step), backend)
     return method.combine(batch, results, weights, wrt=names, step=step)
@@ -147,9 +148,9 @@ def _prepared(
 
 def _chosen(batch: CircuitBatch, backend: Backend, wanted: Method) -> GradientMethod | NativeGradientMethod:
     method = _by_name(PREFERRED if wanted is None else wanted) if wanted is None or isinstance(wanted, str) else wanted
-    if isinstance(method, GradientMethod):
+    if supports(method, GradientMethod):
         return method
-    if not isinstance(method, NativeGradientMethod):
+    if not supports(method, NativeGradientMethod):
         raise OptionError(f"gradient_method must be a registered name or a method, got {wanted!r}.")
     reason = method.reason_against(batch, backend)
     if reason is None:

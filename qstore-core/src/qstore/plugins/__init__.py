@@ -11,6 +11,7 @@ from qstore.plugins.contracts import (
     RunsMany,
     SyncBackend,
     SyncDifferentiableBackend,
+    supports,
 )
 from qstore.plugins.hookspecs import hookimpl
 from qstore.plugins.manager import BrokenPlugin, Loaded, loaded_plugins, read_plugins, reload_plugins
@@ -41,4 +42,5 @@ __all__ = [
     "loaded_plugins",
     "read_plugins",
     "reload_plugins",
+    "supports",
 ]

@@ -8,7 +8,8 @@ flag that raises later. What the abilities can do for a given batch is data: `Ca
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from functools import lru_cache
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,10 @@ __all__ = [
     "RunsMany",
     "SyncBackend",
     "SyncDifferentiableBackend",
+    "supports",
 ]
+
+Contract = TypeVar("Contract")
 
 Gradients = Mapping[str, NDArray[np.float64]]
 """By parameter name, each shaped like its binding: the parameter's shape, or (batch, ...) for a per-sample one."""
@@ -108,3 +112,17 @@ class NativeGradientMethod(Protocol):
 
     def reason_against(self, batch: CircuitBatch, backend: Backend) -> str | None:
         """Why this backend cannot differentiate this batch by itself; None when it can."""
+
+
+def supports(candidate: object, contract: type[Contract]) -> TypeGuard[Contract]:
+    """Whether an object's class has the methods of one of the contracts above (those without attributes).
+
+    As `isinstance`, but asked once per class: Python looks a Protocol up afresh each time, which takes longer than
+    running a small circuit.
+    """
+    return _has_methods(type(candidate), contract)
+
+
+@lru_cache(maxsize=1024)
+def _has_methods(kind: type, contract: type) -> bool:
+    return issubclass(kind, contract)

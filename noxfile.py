@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every task of this repository: `python -m nox -l` lists them, `python -m nox -s NAME` sets up and runs one.
+
+Versions come from `constraints.txt` everywhere, Pythons from the classifiers of `qstore-core`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import nox
+
+nox.needs_version = ">=2024.3.2"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "typecheck", "tests", "docs"]
+
+
+class Dist(NamedTuple):
+    """A distribution; `extras` maps each extra to the modules that only it brings, `needs` names its siblings."""
+
+    name: str
+    path: str
+    module: str
+    extras: dict[str, tuple[str, ...]]
+    needs: tuple[str, ...] = ()
+
+
+DISTS = {
+    dist.name: dist
+    for dist in (
+        Dist("qstore-core", "qstore-core", "qstore", {"viz": ("matplotlib",), "progress": ("tqdm",)}),
+        Dist("qstore-sim", "qstore-sim", "qstore_sim", {}, needs=("qstore-core",)),
+        Dist(
+            "qstore-torch",
+            "qstore-torch",
+            "qstore_torch",
+            {"tensorboard": ("tensorboard",), "demo": ("matplotlib", "sklearn", "tqdm", "qstore_sim")},
+            needs=("qstore-core",),
+        ),
+    )
+}
+
+PYTHONS = nox.project.python_versions(nox.project.load_toml("qstore-core/pyproject.toml"))
+CONSTRAINTS = ("-c", str(Path("constraints.txt").resolve()))
+BUILD_TOOLS = ("hatchling", "editables", "build")
+TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "cirq-core", "pennylane")
+BENCH_PEERS = ("jax", "tensorcircuit-ng", "pennylane", "pennylane-lightning", "qulacs", "torch")
+TFQ = "tensorflow-quantum==0.7.6"
+
+
+def install(session: nox.Session, *tools: str, extras: tuple[str, ...] = (), deps: bool = True) -> None:
+    """Install the tools and, editable, all distributions with those of the extras that they have."""
+    session.install(*CONSTRAINTS, *BUILD_TOOLS, *tools)
+    targets = []
+    for dist in DISTS.values():
+        chosen = ",".join(extra for extra in extras if extra in dist.extras)
+        targets += ["-e", f"{dist.path}[{chosen}]" if chosen else dist.path]
+    # Without isolation the build tools are installed once, not once for each distribution.
+    session.install(*CONSTRAINTS, "--no-build-isolation", *(() if deps else ("--no-deps",)), *targets)
+
+
+def build_wheels(session: nox.Session, folder: Path) -> dict[str, str]:
+    """Build every distribution's sdist and, from it, its wheel; the wheel's path by distribution."""
+    session.install(*CONSTRAINTS, *BUILD_TOOLS)
+    for old in folder.glob("qstore_*"):
+        old.unlink()
+    for dist in DISTS.values():
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(folder), dist.path)
+    return {name: str(next(folder.glob(f"{name.replace('-', '_')}-*.whl"))) for name in DISTS}
+
+
+def run_tests(session: nox.Session) -> None:
+    """All distributions in one environment; a `-m` of the user's replaces ours, as pytest keeps the last."""
+    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo"))
+    session.run("python", "-m", "pytest", "-n", "2", "-m", "not slow", "tests", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests on the Python that runs nox; arguments after `--` go to pytest."""
+    run_tests(session)
+
+
+@nox.session(python=PYTHONS)
+def versions(session: nox.Session) -> None:
+    """Run the tests on every Python that the classifiers promise."""
+    run_tests(session)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format and the direction of imports."""
+    install(session, "ruff", "import-linter", deps=False)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check types, strictly."""
+    install(session, "mypy", extras=("viz", "progress", "demo"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run every docstring example and every Python block of the documents, and follow their relative links."""
+    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo"))
+    sources = [f"{dist.path}/src" for dist in DISTS.values()]
+    session.run("python", "-m", "pytest", "--doctest-modules", *sources, "tests/docs", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel of every distribution into `dist/`."""
+    build_wheels(session, Path("dist"))
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Install every built wheel, with its siblings' wheels, into an empty environment and import all of it."""
+    folder = Path(session.create_tmp()).resolve()
+    built = build_wheels(session, folder)
+    for dist in DISTS.values():
+        environment = folder / dist.name
+        session.run("python", "-m", "venv", "--clear", str(environment))
+        python = str(environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+        # By path, so that no index can slip in a namesake.
+        paths = [built[name] for name in (dist.name, *dist.needs)]
+        session.run(python, "-m", "pip", "install", "-q", *CONSTRAINTS, *paths, external=True)
+        optional = {module for modules in dist.extras.values() for module in modules}
+        check = Path("tests/packaging/check_installed.py").resolve()
+        session.run(python, "-I", str(check), dist.name, dist.module, *sorted(optional), external=True)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Train the hybrid model on handwritten digits; arguments after `--` go to the demo."""
+    install(session, extras=("demo",))
+    session.run("python", "-m", "qstore_torch.demo", *session.posargs)
+
+
+@nox.session(name="bench-tfq")
+def bench_tfq(session: nox.Session) -> None:
+    """Prepare TensorFlow Quantum's own environment; where it has no wheel, its column stays empty."""
+    session.install("-c", "tests/bench/tfq-constraints.txt", TFQ, success_codes=[0, 1])
+
+
+@nox.session(requires=["bench-tfq"])
+def bench(session: nox.Session) -> None:
+    """Time a training step side by side with other simulators; try `-- --quick` and `-- --help`."""
+    install(session, *BENCH_PEERS)
+    tfq = Path(session.virtualenv.location).resolve().parent / "bench-tfq" / "bin" / "python"
+    session.chdir("tests")
+    session.run("python", "-m", "bench.train", *session.posargs, env={"TFQ_PYTHON": str(tfq)})

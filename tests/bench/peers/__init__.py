@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The columns of the table: one module per peer, each with `build(case, x, w, g) -> Workload`.
+
+A peer gets its inputs as float64 arrays and converts them before the clock starts; it works in complex64 and float32
+where it offers them. `environment` names the interpreter a peer runs in: "main" is the one that runs the benchmark.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Peer(NamedTuple):
+    """One column: its title, its module in this package, and the distributions whose versions are reported."""
+
+    title: str
+    module: str
+    distributions: tuple[str, ...]
+    environment: str = "main"
+
+
+OURS = "qstore"
+
+PEERS: dict[str, Peer] = {
+    OURS: Peer("qstore `statevector`", "ours", ("qstore-core", "qstore-sim", "numba", "numpy")),
+    "tensorcircuit": Peer(
+        "TensorCircuit-NG + JAX jit/vmap, probabilities", "tensorcircuit_jax", ("tensorcircuit-ng", "jax")
+    ),
+    "tensorcircuit-ps": Peer(
+        "TensorCircuit-NG + JAX jit/vmap, expectation_ps",
+        "tensorcircuit_expectations",
+        ("tensorcircuit-ng", "jax"),
+    ),
+    "tfq": Peer("TensorFlow Quantum adjoint", "tfq_adjoint", ("tensorflow-quantum", "tensorflow"), "tfq"),
+    "qulacs": Peer("qulacs, backprop per sample", "qulacs_backprop", ("qulacs",)),
+    "pennylane": Peer("PennyLane default.qubit + torch", "pennylane_torch", ("pennylane", "torch")),
+    "lightning": Peer("PennyLane lightning.qubit adjoint", "lightning_adjoint", ("pennylane-lightning",)),
+}
