@@ -3,7 +3,7 @@
 
 Backends compute on the CPU in float64 interfaces; values and gradients return with the dtype and device of the
 tensors they belong to. The batch of the forward pass is kept for the backward pass, so that with shots both are drawn
-for the same stream keys. Gradients of gradients are refused by torch: a backward pass runs circuits.
+for the same stream keys. Gradients of gradients are refused.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.autograd.function import once_differentiable
 
 from qstore.batch import BatchResult, CircuitBatch
+from qstore.errors import CapabilityError
 from qstore.plugins import Gradients
 
 __all__ = ["BatchFunction", "Runner"]
@@ -59,17 +59,36 @@ class BatchFunction(torch.autograd.Function):
         return torch.as_tensor(result.values).to(device=runner.device, dtype=runner.dtype)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Run the vector-Jacobian product: gradients shaped like the tensors."""
-        tensors = ctx.saved_tensors
-        needed = ctx.needs_input_grad[1:]
-        names = tuple(name for name, wanted in zip(ctx.runner.names, needed, strict=True) if wanted)
-        gradients = ctx.runner.differentiate(ctx.batch, _array(cotangents[0]), names)
-        return (None, *(
-            torch.as_tensor(gradients[name]).to(device=tensor.device, dtype=tensor.dtype) if wanted else None
-            for name, tensor, wanted in zip(ctx.runner.names, tensors, needed, strict=True)
-        ))  # fmt: skip
+        gradients = iter(_Vjp.apply(ctx.runner, ctx.batch, ctx.needs_input_grad[1:], cotangents[0], *ctx.saved_tensors))
+        return (None, *(next(gradients) if wanted else None for wanted in ctx.needs_input_grad[1:]))
+
+
+class _Vjp(torch.autograd.Function):
+    """The backward pass as a function of its own, so that its missing derivative is an error and not a silent zero."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, runner: Runner, batch: CircuitBatch, needed: tuple[bool, ...], cotangent: torch.Tensor,
+        *tensors: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:  # fmt: skip
+        """The gradients that are needed, in order."""
+        wanted = {name: tensor for name, tensor, use in zip(runner.names, tensors, needed, strict=True) if use}
+        gradients = runner.differentiate(batch, _array(cotangent), tuple(wanted))
+        return tuple(
+            torch.as_tensor(gradients[name]).to(device=tensor.device, dtype=tensor.dtype)
+            for name, tensor in wanted.items()
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Refuse: a gradient of a gradient would need circuits of its own."""
+        msg = (
+            "QuantumLayer has no second derivatives. Detach its gradients, or take this part of the loss by finite "
+            "differences of first derivatives."
+        )
+        raise CapabilityError(msg)
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:

@@ -92,7 +92,7 @@ class AnglePlan:
                     _scatter(grad, terms, cotangent.sum(axis=0))
                 else:
                     _scatter(grad, terms, cotangent)
-        return {name: grad.reshape(*grad.shape[:-1], *self._shape(name)) for name, grad in result.items()}
+        return {name: grad.reshape((*grad.shape[:-1], *self._shape(name))) for name, grad in result.items()}
 
     def _shape(self, name: str) -> tuple[int, ...]:
         return next(terms.parameter.shape for terms in (*self._shared, *self._sample) if terms.parameter.name == name)
