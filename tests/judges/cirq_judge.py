@@ -3,6 +3,7 @@
 
 import cirq
 import numpy as np
+
 from qstore.circuit import GATES
 
 PI = np.pi
@@ -27,7 +28,9 @@ def _steps(name, a):
     if name in ("crx", "cry", "crz"):
         return [(cirq.ControlledGate(getattr(cirq, name[1:])(a[0])), (0, 1))]
     if name in ("rxx", "ryy", "rzz", "zz"):
-        power = {"rxx": cirq.XXPowGate, "ryy": cirq.YYPowGate, "rzz": cirq.ZZPowGate, "zz": cirq.ZZPowGate}[name]
+        power = {"rxx": cirq.XXPowGate, "ryy": cirq.YYPowGate, "rzz": cirq.ZZPowGate, "zz": cirq.ZZPowGate}[
+            name
+        ]
         return [(power(exponent=a[0] / PI, global_shift=-0.5), (0, 1))]
     u = lambda theta, phi, lam: [_p(lam), cirq.ry(theta), _p(phi)]  # noqa: E731  # three lines for one formula
     return {
@@ -61,7 +64,11 @@ def cirq_circuit(circuit, row):
         on = [qubits[q] for q in op.qubits]
         angles = [angle.value(row) for angle in op.angles]
         if op.gate == "initialize":
-            vector = np.array(op.amplitudes.constant) if op.amplitudes.constant else row[op.amplitudes.real.name].astype(complex)
+            vector = (
+                np.array(op.amplitudes.constant)
+                if op.amplitudes.constant
+                else row[op.amplitudes.real.name].astype(complex)
+            )
             if op.amplitudes.imag is not None:
                 vector = vector + 1j * row[op.amplitudes.imag.name]
             factors.append((op.qubits, vector / np.linalg.norm(vector)))
@@ -91,13 +98,19 @@ def _initial(n, factors):
 
 def statevector(circuit, row):
     made, initial, order = cirq_circuit(circuit, row)
-    return cirq.Simulator(dtype=np.complex128).simulate(made, initial_state=initial, qubit_order=order).final_state_vector
+    return (
+        cirq.Simulator(dtype=np.complex128)
+        .simulate(made, initial_state=initial, qubit_order=order)
+        .final_state_vector
+    )
 
 
 def density_matrix(circuit, row):
     made, initial, order = cirq_circuit(circuit, row)
     simulator = cirq.DensityMatrixSimulator(dtype=np.complex128)
-    return simulator.simulate(made, initial_state=np.outer(initial, initial.conj()), qubit_order=order).final_density_matrix
+    return simulator.simulate(
+        made, initial_state=np.outer(initial, initial.conj()), qubit_order=order
+    ).final_density_matrix
 
 
 def pauli_matrix(observable, n):

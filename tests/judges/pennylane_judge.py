@@ -2,6 +2,7 @@
 """Our circuits in PennyLane's own gates, for gradients by backpropagation through its default.qubit."""
 
 import pennylane as qml
+
 import torch
 
 PLAIN = {"i": qml.Identity, "x": qml.X, "y": qml.Y, "z": qml.Z, "h": qml.H, "s": qml.S, "t": qml.T, "sx": qml.SX,
@@ -15,7 +16,8 @@ DAGGERS = {"sdg": qml.S, "tdg": qml.T, "sxdg": qml.SX}
 def _apply(op, row):
     zero = torch.zeros((), dtype=torch.float64)
     angles = [
-        zero + angle.constant + sum(c * row[p.name].reshape(-1)[i] for p, i, c in angle.terms) for angle in op.angles
+        zero + angle.constant + sum(c * row[p.name].reshape(-1)[i] for p, i, c in angle.terms)
+        for angle in op.angles
     ]
     wires = list(op.qubits)
     if op.gate in PLAIN:
@@ -24,7 +26,9 @@ def _apply(op, row):
         qml.adjoint(DAGGERS[op.gate](wires=wires))
     elif op.gate == "unitary":
         size = 1 << len(wires)
-        qml.QubitUnitary(torch.tensor(op.unitary, dtype=torch.complex128).reshape(size, size), wires=wires[::-1])
+        qml.QubitUnitary(
+            torch.tensor(op.unitary, dtype=torch.complex128).reshape(size, size), wires=wires[::-1]
+        )
     elif op.gate == "initialize":
         vector = row[op.amplitudes.real.name].to(torch.complex128)
         if op.amplitudes.imag is not None:

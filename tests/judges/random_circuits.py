@@ -2,6 +2,7 @@
 """Random circuits over the whole gate set, with parameters that are shared, per sample, scaled and used repeatedly."""
 
 import numpy as np
+
 import qstore as qs
 from qstore.circuit import GATES, GateKind
 
@@ -50,7 +51,9 @@ def random_circuit(rng, n, length, *, gates=UNITARIES, batch=3, channels=(), ini
             elif pick == 2:
                 angles.append(w[int(rng.integers(2)), int(rng.integers(n))])
             else:
-                angles.append(2 * w[int(rng.integers(2)), int(rng.integers(n))] + x[int(rng.integers(n + 1))] - 0.3)
+                angles.append(
+                    2 * w[int(rng.integers(2)), int(rng.integers(n))] + x[int(rng.integers(n + 1))] - 0.3
+                )
         circuit.append(name, tuple(int(q) for q in rng.permutation(n)[: GATES[name].n_qubits]), angles)
     return circuit, bindings
 

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 import qstore as qs
 from judges import cirq_judge
 from judges.random_circuits import CHANNELS, random_circuit, random_observable
@@ -54,14 +55,16 @@ def test_noisy_circuits_agree_with_cirq(n, initialize):
     observables = [random_observable(rng, n), qs.Z(0)]
     means = [[np.trace(rho @ cirq_judge.pauli_matrix(o, n)).real for o in observables] for rho in expected]
     np.testing.assert_allclose(qs.run(circuit, bindings, qs.DensityMatrix()).values, expected, atol=1e-9)
-    np.testing.assert_allclose(qs.run(circuit, bindings, qs.Expectations(observables)).values, means, atol=1e-9)
+    np.testing.assert_allclose(
+        qs.run(circuit, bindings, qs.Expectations(observables)).values, means, atol=1e-9
+    )
     diagonal = np.diagonal(expected, axis1=1, axis2=2).real
     np.testing.assert_allclose(qs.run(circuit, bindings, qs.Probabilities()).values, diagonal, atol=1e-9)
 
 
 @pytest.mark.parametrize("noisy", [False, True])
 def test_counts_pass_a_chi_squared_test_against_cirqs_probabilities(noisy):
-    rng, circuit, bindings, rows = _prepared(3, 3, channels=CHANNELS if noisy else ())
+    _, circuit, bindings, rows = _prepared(3, 3, channels=CHANNELS if noisy else ())
     shots = 20_000
     result = qs.run(circuit, bindings, qs.Counts(), shots=shots, seed=11)
     for row, counts in zip(rows, result.counts, strict=True):
@@ -80,7 +83,8 @@ def test_samples_are_the_shots_of_the_counts(n):
     _, circuit, bindings, _ = _prepared(n, 4)
     samples = qs.run(circuit, bindings, qs.Samples(), shots=300, seed=5).values
     counts = qs.run(circuit, bindings, qs.Counts(), shots=300, seed=5).counts
-    assert samples.shape == (3, 300, n) and samples.dtype == np.uint8
+    assert samples.shape == (3, 300, n)
+    assert samples.dtype == np.uint8
     outcomes = samples @ (1 << np.arange(n))
     for row, expected in zip(outcomes, counts, strict=True):
         values, numbers = np.unique(row, return_counts=True)

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 import qstore as qs
 from judges import pennylane_judge
 from judges.random_circuits import CHANNELS, random_circuit, random_observable
@@ -40,7 +41,9 @@ def test_adjoint_and_parameter_shift_agree_on_every_output(outputs, initialize):
     values = qs.run(circuit, bindings, outputs).values
     cotangent = rng.normal(size=values.shape)
     _, adjoint = qs.value_and_vjp(circuit, bindings, outputs, cotangent, gradient_method="adjoint")
-    shifted_values, shifted = qs.value_and_vjp(circuit, bindings, outputs, cotangent, gradient_method="parameter_shift")
+    shifted_values, shifted = qs.value_and_vjp(
+        circuit, bindings, outputs, cotangent, gradient_method="parameter_shift"
+    )
     np.testing.assert_allclose(shifted_values, values, atol=1e-12)
     for name in bindings:
         np.testing.assert_allclose(adjoint[name], shifted[name], atol=1e-9, err_msg=name)
@@ -75,7 +78,9 @@ def test_noisy_circuits_are_differentiated_by_shifts_strengths_included():
     outputs = qs.Expectations([qs.Z(0) @ qs.X(1), qs.Y(0)])
     cotangent = rng.normal(size=(3, 2))
     _, shifted = qs.value_and_vjp(circuit, bindings, outputs, cotangent)
-    _, differences = qs.value_and_vjp(circuit, bindings, outputs, cotangent, gradient_method="finite_difference")
+    _, differences = qs.value_and_vjp(
+        circuit, bindings, outputs, cotangent, gradient_method="finite_difference"
+    )
     for name in bindings:
         np.testing.assert_allclose(shifted[name], differences[name], atol=1e-7, err_msg=name)
 

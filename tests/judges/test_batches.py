@@ -3,9 +3,10 @@
 
 import numpy as np
 import pytest
-import qstore as qs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import qstore as qs
 from judges.random_circuits import random_circuit
 
 seeds = st.integers(0, 2**32 - 1)
@@ -34,7 +35,10 @@ def test_gradients_of_a_batch_are_those_of_its_rows(seed, n, batch):
     outputs = qs.Expectations([qs.Z(0), qs.X(n - 1)])
     cotangent = rng.normal(size=(batch, 2))
     _, together = qs.value_and_vjp(circuit, bindings, outputs, cotangent)
-    rows = [qs.value_and_vjp(circuit, _single(bindings, row), outputs, cotangent[row : row + 1])[1] for row in range(batch)]
+    rows = [
+        qs.value_and_vjp(circuit, _single(bindings, row), outputs, cotangent[row : row + 1])[1]
+        for row in range(batch)
+    ]
     np.testing.assert_allclose(together["x"], [row["x"] for row in rows], atol=1e-10)
     np.testing.assert_allclose(together["w"], sum(row["w"] for row in rows), atol=1e-10)
 
@@ -52,7 +56,9 @@ def test_the_counts_of_a_sample_do_not_depend_on_batch_order_or_threads(seed, n,
     shuffled = qs.run(circuit, {**bindings, "x": bindings["x"][order]}, shots=64, seed=9, backend=one).counts
     assert [together[i] for i in order] == list(shuffled)
     for row in rng.choice(batch, 3, replace=False):
-        assert qs.run(circuit, _single(bindings, row), shots=64, seed=9, backend=one).counts[0] == together[row]
+        assert (
+            qs.run(circuit, _single(bindings, row), shots=64, seed=9, backend=one).counts[0] == together[row]
+        )
 
 
 def test_a_binding_given_for_every_row_counts_as_the_shared_one():
@@ -85,7 +91,10 @@ def test_gradients_from_shots_repeat_with_the_seed_and_lie_around_the_exact_ones
     bindings = {"a": np.array([0.4, 1.0]), "b": 0.7}
     outputs = qs.Expectations([qs.Z(0), qs.X(1) @ qs.Z(0)])
     _, exact = qs.value_and_vjp(circuit, bindings, outputs)
-    runs = [qs.value_and_vjp(circuit, bindings, outputs, shots=40_000, seed=1, gradient_method=method)[1] for _ in range(2)]
+    runs = [
+        qs.value_and_vjp(circuit, bindings, outputs, shots=40_000, seed=1, gradient_method=method)[1]
+        for _ in range(2)
+    ]
     for name in bindings:
         np.testing.assert_array_equal(runs[0][name], runs[1][name])
         # Shot noise is below 0.02 for shifts and 0.05 for differences of step 0.2, whose own bias is below 0.01.

@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pennylane as qml
 import pytest
+
 import qstore as qs
 import torch
 from qstore.errors import BindingError, CapabilityError, OptionError
@@ -140,7 +141,8 @@ def test_no_grad_does_no_gradient_work():
     layer = QuantumLayer(n_qubits=2, depth=1, backend=backend)
     with torch.no_grad():
         values = layer(torch.rand(3, 2))
-    assert backend.runs == 1 and not values.requires_grad
+    assert backend.runs == 1
+    assert not values.requires_grad
 
 
 def test_only_the_gradients_that_are_needed_are_computed():
@@ -149,7 +151,8 @@ def test_only_the_gradients_that_are_needed_are_computed():
     layer.weights["weights"].requires_grad_(False)
     x = torch.rand(3, 2, requires_grad=True)
     layer(x).sum().backward()
-    assert x.grad.shape == (3, 2) and layer.weights["weights"].grad is None
+    assert x.grad.shape == (3, 2)
+    assert layer.weights["weights"].grad is None
 
 
 def test_leading_axes_together_are_the_batch():
@@ -165,7 +168,8 @@ def test_an_empty_batch_passes_through_with_a_gradient():
     x = torch.rand(0, 2, requires_grad=True)
     values = layer(x)
     values.sum().backward()
-    assert values.shape == (0, 2) and x.grad.shape == (0, 2)
+    assert values.shape == (0, 2)
+    assert x.grad.shape == (0, 2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -254,7 +258,9 @@ def test_it_runs_inside_data_loader_workers(start):
     dataset = _ThroughTheLayer(layer)
     expected = torch.stack([dataset[i] for i in range(6)])
     context = multiprocessing.get_context(start)
-    loader = torch.utils.data.DataLoader(dataset, batch_size=3, num_workers=2, multiprocessing_context=context)
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=3, num_workers=2, multiprocessing_context=context
+    )
     torch.testing.assert_close(torch.cat(list(loader)), expected)
 
 
@@ -280,7 +286,9 @@ def test_a_circuit_function_is_called_with_the_number_of_qubits():
 
 
 def test_a_circuit_without_inputs_is_a_layer_of_weights():
-    layer = QuantumLayer(qs.QuantumCircuit(1).ry(0, "angle"), inputs=(), initial_weights={"angle": 0.5}).double()
+    layer = QuantumLayer(
+        qs.QuantumCircuit(1).ry(0, "angle"), inputs=(), initial_weights={"angle": 0.5}
+    ).double()
     layer().sum().backward()
     assert layer.weights["angle"].grad.item() == pytest.approx(-np.sin(0.5), abs=1e-6)
 
@@ -296,11 +304,19 @@ def test_the_same_seed_draws_the_same_shots_and_none_draws_afresh():
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: QuantumLayer(), OptionError, "Give a circuit, or n_qubits and depth"),
+        (QuantumLayer, OptionError, "Give a circuit, or n_qubits and depth"),
         (lambda: QuantumLayer(n_qubits=2), OptionError, "n_qubits and depth"),
-        (lambda: QuantumLayer(n_qubits=2, depth=0), OptionError, "depth must be an integer of at least 1, got 0"),
+        (
+            lambda: QuantumLayer(n_qubits=2, depth=0),
+            OptionError,
+            "depth must be an integer of at least 1, got 0",
+        ),
         (lambda: QuantumLayer(n_qubits=2, depth=1, entanglement="ful"), OptionError, "Did you mean 'full'"),
-        (lambda: QuantumLayer(n_qubits=2, depth=1, measurement_bases="ZQ"), OptionError, "letters out of 'XYZ'"),
+        (
+            lambda: QuantumLayer(n_qubits=2, depth=1, measurement_bases="ZQ"),
+            OptionError,
+            "letters out of 'XYZ'",
+        ),
         (lambda: QuantumLayer(n_qubits=2, depth=1, encoding="angel"), OptionError, "Did you mean 'angle'"),
         (lambda: QuantumLayer(_two_inputs(), inputs="z"), OptionError, "no parameter 'z' for the input"),
         (lambda: QuantumLayer(_two_inputs(), n_qubits=3), OptionError, "the circuit has 2"),

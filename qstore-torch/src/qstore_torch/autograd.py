@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+import torch
 from qstore.batch import BatchResult, CircuitBatch
 from qstore.errors import CapabilityError
 from qstore.plugins import Gradients
@@ -50,7 +50,9 @@ class BatchFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, runner: Runner, *tensors: torch.Tensor) -> torch.Tensor:
         """Run the batch: (B, ...) values."""
-        batch = runner.make({name: _array(tensor) for name, tensor in zip(runner.names, tensors, strict=True)})
+        batch = runner.make(
+            {name: _array(tensor) for name, tensor in zip(runner.names, tensors, strict=True)}
+        )
         result = runner.run(batch)
         if any(ctx.needs_input_grad):
             ctx.runner, ctx.batch = runner, batch
@@ -61,8 +63,10 @@ class BatchFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Run the vector-Jacobian product: gradients shaped like the tensors."""
-        gradients = iter(_Vjp.apply(ctx.runner, ctx.batch, ctx.needs_input_grad[1:], cotangents[0], *ctx.saved_tensors))
-        return (None, *(next(gradients) if wanted else None for wanted in ctx.needs_input_grad[1:]))
+        needed = ctx.needs_input_grad[1:]
+        found = _Vjp.apply(ctx.runner, ctx.batch, needed, cotangents[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]  # torch's own
+        gradients = iter(found)
+        return (None, *(next(gradients) if wanted else None for wanted in needed))
 
 
 class _Vjp(torch.autograd.Function):
@@ -70,11 +74,13 @@ class _Vjp(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, runner: Runner, batch: CircuitBatch, needed: tuple[bool, ...], cotangent: torch.Tensor,
+        _ctx: Any, runner: Runner, batch: CircuitBatch, needed: tuple[bool, ...], cotangent: torch.Tensor,
         *tensors: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:  # fmt: skip
         """The gradients that are needed, in order."""
-        wanted = {name: tensor for name, tensor, use in zip(runner.names, tensors, needed, strict=True) if use}
+        wanted = {
+            name: tensor for name, tensor, use in zip(runner.names, tensors, needed, strict=True) if use
+        }
         gradients = runner.differentiate(batch, _array(cotangent), tuple(wanted))
         return tuple(
             torch.as_tensor(gradients[name]).to(device=tensor.device, dtype=tensor.dtype)
@@ -82,7 +88,7 @@ class _Vjp(torch.autograd.Function):
         )
 
     @staticmethod
-    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(_ctx: Any, *_cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Refuse: a gradient of a gradient would need circuits of its own."""
         msg = (
             "QuantumLayer has no second derivatives. Detach its gradients, or take this part of the loss by finite "

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
 
 import qstore as qs
+import torch
 from qstore.batch import BatchResult, CircuitBatch, Output
 from qstore.circuit import Parameter
 from qstore.errors import BindingError, OptionError, nearest_names
@@ -25,6 +24,7 @@ from qstore.gradients import differentiate
 from qstore.layers import basis_observables, hardware_efficient_circuit
 from qstore.plugins import Backend, GradientMethod, Gradients, NativeGradientMethod
 from qstore_torch.autograd import BatchFunction, Runner
+from torch import nn
 
 __all__ = ["QuantumLayer"]
 
@@ -160,7 +160,7 @@ class QuantumLayer(nn.Module):
             return torch.zeros((*lead, self.output_dim), dtype=dtype, device=device) + tie
         names = (*(p.name for p in self._inputs), *self.weights)
         runner = Runner(names, self._batch, self._run, self._differentiate, dtype, device)
-        values: torch.Tensor = BatchFunction.apply(runner, *tensors, *weights)
+        values: torch.Tensor = BatchFunction.apply(runner, *tensors, *weights)  # type: ignore[no-untyped-call]  # torch's own
         return values.reshape(*lead, self.output_dim)
 
     def extra_repr(self) -> str:
@@ -176,8 +176,12 @@ class QuantumLayer(nn.Module):
     def _run(self, batch: CircuitBatch) -> BatchResult:
         return execute(batch, resolve_backend(self._backend))
 
-    def _differentiate(self, batch: CircuitBatch, cotangent: NDArray[Any], names: tuple[str, ...]) -> Gradients:
-        return differentiate(batch, resolve_backend(self._backend), cotangent, self._gradient_method, names)[1]
+    def _differentiate(
+        self, batch: CircuitBatch, cotangent: NDArray[Any], names: tuple[str, ...]
+    ) -> Gradients:
+        return differentiate(batch, resolve_backend(self._backend), cotangent, self._gradient_method, names)[
+            1
+        ]
 
     def _batch(self, bindings: Mapping[str, ArrayLike]) -> CircuitBatch:
         return CircuitBatch.of(self._template, bindings, self._outputs, shots=self._shots, seed=self._seed)
@@ -194,7 +198,9 @@ class QuantumLayer(nn.Module):
                 raise BindingError(f"Input {parameter.name!r} must be a tensor of real numbers, got {kind}.")
             if tensor.ndim < n_axes or tuple(tensor.shape[tensor.ndim - n_axes :]) != shape:
                 wanted = ", ".join(["...", *map(str, shape)])
-                raise BindingError(f"Input {parameter.name!r} has shape {tuple(tensor.shape)}, this layer takes ({wanted}).")
+                raise BindingError(
+                    f"Input {parameter.name!r} has shape {tuple(tensor.shape)}, this layer takes ({wanted})."
+                )
             leads.append(tuple(tensor.shape[: tensor.ndim - n_axes]))
         if len(set(leads)) > 1:
             raise BindingError(f"The inputs {names} have the different batch axes {leads}.")
@@ -204,11 +210,15 @@ class QuantumLayer(nn.Module):
         for name, value in values.items():
             if name not in self.weights:
                 hint = nearest_names(name, list(self.weights))
-                raise OptionError(f"initial_weights names {name!r}.{hint} The weights are {list(self.weights)}.")
+                raise OptionError(
+                    f"initial_weights names {name!r}.{hint} The weights are {list(self.weights)}."
+                )
             tensor = torch.as_tensor(np.asarray(value))
             if tensor.shape != self.weights[name].shape:
                 wanted = tuple(self.weights[name].shape)
-                raise OptionError(f"initial_weights[{name!r}] has shape {tuple(tensor.shape)}, the weight has {wanted}.")
+                raise OptionError(
+                    f"initial_weights[{name!r}] has shape {tuple(tensor.shape)}, the weight has {wanted}."
+                )
             with torch.no_grad():
                 self.weights[name].copy_(tensor)
 
@@ -221,16 +231,22 @@ def _circuit(
             raise OptionError("Give a circuit, or n_qubits and depth for a hardware-efficient ansatz.")
         return hardware_efficient_circuit(n_qubits, depth, entanglement=entanglement, encoding=encoding)
     if depth is not None:
-        raise OptionError("depth belongs to the built-in ansatz; a circuit of your own has its depth already.")
+        raise OptionError(
+            "depth belongs to the built-in ansatz; a circuit of your own has its depth already."
+        )
     if isinstance(circuit, (qs.QuantumCircuit, qs.Template)):
         if n_qubits not in (None, circuit.n_qubits):
             raise OptionError(f"n_qubits={n_qubits} is given, but the circuit has {circuit.n_qubits}.")
         return circuit
     if not callable(circuit) or n_qubits is None:
-        raise OptionError(f"circuit must be a circuit, or a function of n_qubits together with n_qubits=, got {circuit!r}.")
+        raise OptionError(
+            f"circuit must be a circuit, or a function of n_qubits together with n_qubits=, got {circuit!r}."
+        )
     made = circuit(n_qubits)
     if not isinstance(made, (qs.QuantumCircuit, qs.Template)):
-        raise OptionError(f"circuit_fn({n_qubits}) must return a QuantumCircuit, it returned {type(made).__name__}.")
+        raise OptionError(
+            f"circuit_fn({n_qubits}) must return a QuantumCircuit, it returned {type(made).__name__}."
+        )
     return made
 
 
@@ -247,7 +263,9 @@ def _split(template: qs.Template, inputs: str | Sequence[str]) -> tuple[list[Par
             raise OptionError(msg)
     dotted = [name for name in by_name if "." in name and name not in names]
     if dotted:
-        raise OptionError(f"torch does not take dots in the names of weights: {dotted}; rename the parameters.")
+        raise OptionError(
+            f"torch does not take dots in the names of weights: {dotted}; rename the parameters."
+        )
     return [by_name[name] for name in names], [p for p in template.parameters if p.name not in names]
 
 
