@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bindings as the kernels take them, and gradients back in the shape of the bindings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qstore.circuit import Angle
+from qstore_sim.preparation import pull_back_start, start_amplitudes
+from qstore_sim.program.compile import Program, superoperator
+from qstore_sim.program.layout import GradientArrays, Inputs
+
+Floats = NDArray[np.float64]
+Bindings = Mapping[str, Floats]
+
+_NOTHING = np.zeros((0, 0))
+
+
+def make_inputs(
+    program: Program, bindings: Bindings, per_sample: frozenset[str], size: int, cotangent: Floats | None = None
+) -> Inputs:
+    """Inputs of a run of `size` rows; a parameter that the program takes per sample is repeated if it is shared."""
+    shared = _joined([bindings[name].reshape(-1) for name, _, _ in program.shared], np.zeros(0))
+    columns = [
+        bindings[name].reshape(size, -1) if name in per_sample else
+        np.ascontiguousarray(np.broadcast_to(bindings[name].reshape(1, -1), (size, width)))
+        for name, _, width in program.samples
+    ]  # fmt: skip
+    return Inputs(
+        shared=shared,
+        samples=_joined(columns, _NOTHING),
+        batch=np.array([size]),
+        dense=_dense(program, bindings, per_sample, size) if program.dense else _NOTHING,
+        start=_start(program, bindings) if program.starts else _NOTHING,
+        cotangent=_NOTHING if cotangent is None else plain(cotangent),
+    )
+
+
+def _joined(parts: list[Floats], nothing: Floats) -> Floats:
+    if not parts:
+        return nothing
+    return plain(parts[0]) if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+
+def plain(array: NDArray[Any]) -> Floats:
+    """float64, contiguous, aligned and writable: numba would compile every kernel again for a read-only array."""
+    return np.require(array, dtype=np.float64, requirements=["C", "W", "A"])
+
+
+def _dense(program: Program, bindings: Bindings, per_sample: frozenset[str], size: int) -> Floats:
+    matrices = []
+    for item in program.dense:
+        if item.channel is not None:
+            gate, angles = item.channel
+            matrix = superoperator(gate, np.stack([_evaluate(a, bindings, per_sample) for a in angles], axis=-1))
+        else:
+            assert item.matrix is not None
+            matrix = item.matrix[None]
+        matrices.append(matrix.reshape(len(matrix), -1))
+    rows = size if any(len(matrix) > 1 for matrix in matrices) else 1
+    joined = np.concatenate([np.broadcast_to(m, (rows, m.shape[1])) for m in matrices], axis=1)
+    return np.ascontiguousarray(joined).view(np.float64)
+
+
+def _evaluate(angle: Angle, bindings: Bindings, per_sample: frozenset[str]) -> Floats:
+    total = np.full(1, angle.constant)
+    for parameter, index, coefficient in angle.terms:
+        rows = bindings[parameter.name].reshape(-1 if parameter.name in per_sample else 1, parameter.size)
+        total = total + coefficient * rows[:, index]
+    return total
+
+
+def _start(program: Program, bindings: Bindings) -> Floats:
+    state = start_amplitudes(program.starts, program.n_qubits, bindings)
+    if program.sizes.bits != program.n_qubits:  # a density matrix: index = ket + 2**n * bra
+        state = (state.conj()[:, :, None] * state[:, None, :]).reshape(len(state), -1)
+    return np.ascontiguousarray(state).view(np.float64)
+
+
+def gradient_arrays(program: Program, size: int, tiles: int) -> GradientArrays:
+    """Zeroed arrays for the kernels to fill."""
+    prepared = size if program.starts and program.back_to == 0 else 0
+    return GradientArrays(
+        np.zeros((tiles, program.n_shared)), np.zeros((size, program.n_samples)),
+        np.zeros((prepared, 2 << program.n_qubits)),
+    )  # fmt: skip
+
+
+def gradients_by_name(
+    program: Program, arrays: GradientArrays, bindings: Bindings, wanted: Collection[str]
+) -> dict[str, Floats]:
+    """Gradients of the parameters in `wanted`, shaped like their bindings."""
+    found: dict[str, Floats] = {}
+    if program.shared:
+        totals = arrays.shared[0] if len(arrays.shared) == 1 else arrays.shared.sum(axis=0)
+        for name, first, width in program.shared:
+            if name in wanted:
+                found[name] = totals[first : first + width].reshape(bindings[name].shape)
+    for name, first, width in program.samples:
+        if name in wanted:
+            found[name] = np.ascontiguousarray(arrays.samples[:, first : first + width]).reshape(bindings[name].shape)
+    if len(arrays.start):
+        cotangent = arrays.start.view(np.complex128)
+        for name, gradient in pull_back_start(program.starts, program.n_qubits, bindings, cotangent, wanted).items():
+            found[name] = found[name] + gradient if name in found else gradient
+    for name in wanted:
+        if name not in found:
+            found[name] = np.zeros(bindings[name].shape)
+    return found

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact results: every output of a pure state, its vector-Jacobian product, and every output of a density matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qstore.batch import (
+    CircuitBatch,
+    DensityMatrix,
+    Expectations,
+    Output,
+    Probabilities,
+    StateVector,
+    Variance,
+)
+from qstore.errors import CapabilityError, OptionError
+from qstore_sim.binding import gradient_arrays, gradients_by_name, make_inputs
+from qstore_sim.density import MAX_DENSITY_QUBITS, expectations, marginal, reduced, reduced_pure, variances
+from qstore_sim.engine import Engine
+from qstore_sim.memory import check_memory
+from qstore_sim.plans import PlanCache
+from qstore_sim.preparation import sub_index
+from qstore_sim.program.compile import compile_program
+from qstore_sim.program.layout import Readout
+from qstore_sim.program.readout import read_amplitudes, read_probabilities, read_terms
+
+Floats = NDArray[np.float64]
+_CHUNK_BYTES = 1 << 28
+"""Rows are run in chunks whose amplitudes take no more than this, when only something smaller is kept of them."""
+
+
+class Runner:
+    """Compiles, caches and runs batches in one precision.
+
+    Args:
+        dtype: of the state, float32 or float64.
+        threads: most threads to use.
+    """
+
+    def __init__(self, dtype: Any, threads: int) -> None:
+        self._dtype, self._threads = dtype, threads
+        self._plans = PlanCache()
+
+    # ---- pure states -----------------------------------------------------------------------------------------------
+
+    def values(self, batch: CircuitBatch) -> NDArray[Any]:
+        """The values of an exact batch without noise."""
+        outputs = batch.outputs
+        if isinstance(outputs, (Expectations, Variance)):
+            values = np.empty((batch.size, _width(outputs, batch)))
+            engine = self._engine(batch, frozenset())
+            engine.run(make_inputs(engine.program, batch.bindings, batch.per_sample, batch.size), values)
+            return _shown(values, outputs)
+        if isinstance(outputs, Probabilities):
+            return self._by_rows(batch, 1, lambda p: marginal(p, outputs.qubits))
+        if isinstance(outputs, StateVector):
+            return self._by_rows(batch, 2, lambda a: a.view(np.complex128))
+        if isinstance(outputs, DensityMatrix):
+            return self._by_rows(batch, 2, lambda a: reduced_pure(a.view(np.complex128), outputs.qubits))
+        raise CapabilityError(f"'statevector' does not give an exact {type(outputs).__name__}.")
+
+    def vjp(
+        self, batch: CircuitBatch, cotangent: NDArray[Any], wanted: frozenset[str]
+    ) -> tuple[NDArray[Any], dict[str, Floats]]:
+        """Values and the gradients of the parameters in `wanted`."""
+        outputs = batch.outputs
+        engine = self._engine(batch, wanted)
+        program = engine.program
+        values = np.empty((batch.size, _width(outputs, batch)))
+        upstream = _upstream(batch, cotangent)
+        inputs = make_inputs(program, batch.bindings, batch.per_sample, batch.size, upstream)
+        arrays = gradient_arrays(program, batch.size, -(-batch.size // engine.lanes))
+        engine.run(inputs, values, arrays)
+        return _shown(values, outputs), gradients_by_name(program, arrays, batch.bindings, wanted)
+
+    def probabilities(self, batch: CircuitBatch, rows: slice) -> Floats:
+        """Probabilities of all outcomes for sampling: every angle goes the per-sample way, so that a row's numbers
+        depend neither on the other rows nor on how its bindings were passed.
+        """
+        noisy = batch.circuit.is_noisy
+        names = frozenset(parameter.name for parameter in batch.circuit.parameters)
+        engine = self._plans.get(
+            ("sample", batch.circuit, noisy),
+            lambda: self._compiled(batch, names, frozenset(), with_phase=False, density=noisy,
+                                   read=lambda _: read_amplitudes() if noisy else read_probabilities()),
+        )  # fmt: skip
+        part = _rows(batch, rows)
+        size = len(range(*rows.indices(batch.size)))
+        inputs = make_inputs(engine.program, part, batch.per_sample, size)
+        if noisy:
+            diagonal = np.einsum("bii->bi", self._density(engine, inputs, size, batch.circuit.n_qubits)).real
+            return np.ascontiguousarray(np.maximum(diagonal, 0.0))
+        values = np.empty((size, 1 << batch.circuit.n_qubits))
+        engine.run(inputs, values)
+        return values
+
+    def _engine(self, batch: CircuitBatch, wanted: frozenset[str]) -> Engine:
+        outputs = batch.outputs
+        if isinstance(outputs, (Expectations, Variance)):
+            key: Output | str = outputs
+        else:
+            key = "probabilities" if isinstance(outputs, Probabilities) else "amplitudes"
+
+        def make() -> Engine:
+            return self._compiled(
+                batch, batch.per_sample, wanted, with_phase=isinstance(outputs, StateVector), density=False,
+                read=lambda frame: _readout(outputs, frame),
+            )  # fmt: skip
+
+        return self._plans.get((batch.circuit, key, type(outputs), batch.per_sample, wanted), make)
+
+    def _compiled(
+        self, batch: CircuitBatch, per_sample: frozenset[str], wanted: frozenset[str], *, with_phase: bool,
+        density: bool, read: Callable[[Any], Readout],
+    ) -> Engine:  # fmt: skip
+        program = compile_program(batch.circuit, per_sample, wanted, with_phase=with_phase, density=density)
+        return Engine(program, read(program.frame), self._dtype, self._threads)
+
+    def _by_rows(
+        self, batch: CircuitBatch, numbers: int, keep: Callable[[Floats], NDArray[Any]]
+    ) -> NDArray[Any]:
+        engine = self._engine(batch, frozenset())
+        width = numbers << batch.circuit.n_qubits
+        kept = []
+        for rows in chunks(batch.size, 8 * width):
+            size = rows.stop - rows.start
+            check_memory(8 * width * size, f"{type(batch.outputs).__name__}() of {batch.circuit.n_qubits} qubits")
+            values = np.empty((size, width))
+            engine.run(make_inputs(engine.program, _rows(batch, rows), batch.per_sample, size), values)
+            kept.append(keep(values))
+        return kept[0] if len(kept) == 1 else np.concatenate(kept)
+
+    # ---- density matrices ------------------------------------------------------------------------------------------
+
+    def noisy_values(self, batch: CircuitBatch) -> NDArray[Any]:
+        """The values of an exact batch with channels."""
+        outputs = batch.outputs
+        n = batch.circuit.n_qubits
+        if isinstance(outputs, StateVector):
+            raise CapabilityError(
+                "A circuit with channels or reset has no statevector. Ask for DensityMatrix(), Expectations(...) or "
+                "Probabilities(), or remove the noise."
+            )
+        engine = self._plans.get(
+            ("density", batch.circuit, batch.per_sample),
+            lambda: self._compiled(batch, batch.per_sample, frozenset(), with_phase=False, density=True,
+                                   read=lambda _: read_amplitudes()),
+        )  # fmt: skip
+        kept = []
+        for rows in chunks(batch.size, 16 << 2 * n):
+            size = rows.stop - rows.start
+            inputs = make_inputs(engine.program, _rows(batch, rows), batch.per_sample, size)
+            kept.append(_read_density(self._density(engine, inputs, size, n), outputs))
+        return np.concatenate(kept)
+
+    def _density(self, engine: Engine, inputs: Any, size: int, n: int) -> NDArray[np.complex128]:
+        values = np.empty((size, 2 << 2 * n))
+        engine.run(inputs, values)
+        return values.view(np.complex128).reshape(size, 1 << n, 1 << n).transpose(0, 2, 1)
+
+
+def check_density_size(n_qubits: int) -> None:
+    """Raise CapabilityError if a noisy circuit is too large."""
+    if n_qubits > MAX_DENSITY_QUBITS:
+        raise CapabilityError(
+            f"'statevector' runs circuits with channels or reset as exact density matrices, up to {MAX_DENSITY_QUBITS} "
+            f"qubits; this one has {n_qubits}. Remove the noise or use fewer qubits."
+        )
+
+
+def chunks(size: int, row_bytes: int) -> list[slice]:
+    """Slices of the rows whose numbers fit into `_CHUNK_BYTES`."""
+    step = max(1, _CHUNK_BYTES // row_bytes)
+    return [slice(start, min(size, start + step)) for start in range(0, size, step)]
+
+
+def _rows(batch: CircuitBatch, rows: slice) -> dict[str, Floats]:
+    if rows.start == 0 and rows.stop == batch.size:
+        return dict(batch.bindings)
+    return {name: array[rows] if name in batch.per_sample else array for name, array in batch.bindings.items()}
+
+
+def _width(outputs: Output, batch: CircuitBatch) -> int:
+    if isinstance(outputs, Expectations):
+        return len(outputs.observables)
+    if isinstance(outputs, Variance):
+        return 2 * len(outputs.observables)
+    return (1 if isinstance(outputs, Probabilities) else 2) << batch.circuit.n_qubits
+
+
+def _readout(outputs: Output, frame: Any) -> Readout:
+    if isinstance(outputs, (Expectations, Variance)):
+        return read_terms(outputs.observables, frame, variance=isinstance(outputs, Variance))
+    return read_probabilities() if isinstance(outputs, Probabilities) else read_amplitudes()
+
+
+def _shown(values: Floats, outputs: Output) -> NDArray[Any]:
+    if isinstance(outputs, Variance):
+        return np.maximum(values[:, : len(outputs.observables)], 0.0)
+    if isinstance(outputs, Probabilities):
+        return marginal(values, outputs.qubits)
+    return values.view(np.complex128) if isinstance(outputs, StateVector) else values
+
+
+def _upstream(batch: CircuitBatch, cotangent: NDArray[Any]) -> Floats:
+    outputs = batch.outputs
+    n = batch.circuit.n_qubits
+    if isinstance(outputs, (Expectations, Variance)):
+        shape: tuple[int, ...] = (batch.size, len(outputs.observables))
+    elif isinstance(outputs, Probabilities):
+        shape = (batch.size, 1 << (n if outputs.qubits is None else len(outputs.qubits)))
+    elif isinstance(outputs, StateVector):
+        shape = (batch.size, 1 << n)
+    else:
+        raise CapabilityError(f"{type(outputs).__name__} has no gradient; differentiate expectations or probabilities.")
+    given = np.asarray(cotangent)
+    if given.shape != shape:
+        raise OptionError(f"cotangent has shape {given.shape}; the values of this batch have {shape}.")
+    if isinstance(outputs, StateVector):
+        return np.ascontiguousarray(given, dtype=np.complex128).view(np.float64)
+    upstream = np.ascontiguousarray(given, dtype=np.float64)
+    if isinstance(outputs, Probabilities) and outputs.qubits is not None:
+        return np.ascontiguousarray(upstream[:, sub_index(outputs.qubits, n)])
+    return upstream
+
+
+def _read_density(rho: NDArray[np.complex128], outputs: Output) -> NDArray[Any]:
+    if isinstance(outputs, Expectations):
+        return expectations(rho, outputs.observables)
+    if isinstance(outputs, Variance):
+        return variances(rho, outputs.observables)
+    if isinstance(outputs, Probabilities):
+        return marginal(np.ascontiguousarray(np.maximum(np.einsum("bii->bi", rho).real, 0.0)), outputs.qubits)
+    assert isinstance(outputs, DensityMatrix)
+    return reduced(rho, outputs.qubits)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Expectations of Pauli sums, and the adjoint state that starts the backward sweep.
+
+Terms with the same flips x share their products conj(psi_i) psi_{i^x}. Of these, 32 rows at a time, one
+Walsh-Hadamard transform gives the sums for all Z masks at once; the adjoint state's weights go the same way back.
+Coefficients already hold the phase of the term: a term adds `coefficient * sum_i (-1)**parity(i & z) q_i` with
+q_i = Re(conj(psi_i) psi_{i^x}), or the imaginary part for an odd number of Y.
+"""
+
+from typing import Any
+
+from qstore_sim.kernels.diagonal import walsh_hadamard
+from qstore_sim.program.layout import GROUP_ODD, GROUP_START, GROUP_STOP, GROUP_X, TERM_OUTPUT, TERM_Z
+from qstore_sim.simd import accumulate, fma, kernel, lanes_of, load, neg, parity, splat_like, store
+
+CHUNK_BITS = 5
+
+
+@kernel
+def add_means(psi: Any, origin: int, bits: int, first: int, last: int, groups: Any, terms: Any, work: Any) -> None:
+    """work.means[term] += the term's sum over rows first to last (multiples of the chunk)."""
+    lanes = lanes_of(psi)
+    row = 2 * lanes
+    chunk_bits = min(CHUNK_BITS, bits)
+    chunk = 1 << chunk_bits
+    for g in range(groups.shape[0]):
+        x = groups[g, GROUP_X]
+        for start in range(first, last, chunk):
+            for j in range(chunk):
+                a = origin + (start + j) * row
+                re = load(psi, a)
+                im = load(psi, a + lanes)
+                if x == 0:
+                    q = fma(re, re, im * im)
+                else:
+                    b = origin + ((start + j) ^ x) * row
+                    u = load(psi, b)
+                    v = load(psi, b + lanes)
+                    q = fma(re, v, neg(im * u)) if groups[g, GROUP_ODD] else fma(re, u, im * v)
+                store(work.weights, j * lanes, q)
+            walsh_hadamard(work.weights, 0, chunk_bits)
+            for t in range(groups[g, GROUP_START], groups[g, GROUP_STOP]):
+                z = terms[t, TERM_Z]
+                total = load(work.weights, (z & (chunk - 1)) * lanes)
+                if parity(z & start):
+                    total = neg(total)
+                accumulate(work.means, t * lanes, total)
+
+
+@kernel
+def write_means(
+    means: Any, lanes: int, terms: Any, coefficients: Any, variance: int, first: int, valid: int, values: Any
+) -> None:
+    """values[sample, output] = sum of coefficient times mean; for a variance the second half only helps the first."""
+    for lane in range(valid):
+        for k in range(values.shape[1]):
+            values[first + lane, k] = 0.0
+        for t in range(terms.shape[0]):
+            values[first + lane, terms[t, TERM_OUTPUT]] += coefficients[t] * means[t * lanes + lane]
+        if variance:
+            half = values.shape[1] // 2
+            for k in range(half):
+                values[first + lane, k] -= values[first + lane, half + k] ** 2
+
+
+@kernel
+def load_cotangent(
+    terms: Any, coefficients: Any, variance: int, first: int, valid: int, values: Any, cotangent: Any, out: Any
+) -> None:
+    """out[term] = coefficient times the upstream gradient, a vector; 0 in lanes without a sample."""
+    lanes = lanes_of(out)
+    half = values.shape[1] // 2
+    for t in range(terms.shape[0]):
+        k = terms[t, TERM_OUTPUT]
+        for lane in range(lanes):
+            weight = 0.0
+            if lane < valid:
+                if variance and k >= half:
+                    weight = -2.0 * values[first + lane, k] * cotangent[first + lane, k - half]
+                else:
+                    weight = cotangent[first + lane, k]
+            out[t * lanes + lane] = coefficients[t] * weight
+
+
+@kernel
+def adjoint_state(
+    psi: Any, lam: Any, origin: int, bits: int, first: int, last: int, groups: Any, terms: Any, cotangent: Any, work: Any
+) -> None:
+    """Lambda = (sum of cotangent times term) psi on rows first to last."""
+    lanes = lanes_of(psi)
+    row = 2 * lanes
+    chunk_bits = min(CHUNK_BITS, bits)
+    chunk = 1 << chunk_bits
+    zero = splat_like(psi, 0.0)
+    for start in range(first, last, chunk):
+        for j in range(chunk):
+            a = origin + (start + j) * row
+            store(lam, a, zero)
+            store(lam, a + lanes, zero)
+        for g in range(groups.shape[0]):
+            x = groups[g, GROUP_X]
+            for j in range(chunk):
+                store(work.weights, j * lanes, zero)
+            for t in range(groups[g, GROUP_START], groups[g, GROUP_STOP]):
+                z = terms[t, TERM_Z]
+                weight = load(cotangent, t * lanes)
+                if parity(z & start):
+                    weight = neg(weight)
+                place = (z & (chunk - 1)) * lanes
+                store(work.weights, place, load(work.weights, place) + weight)
+            walsh_hadamard(work.weights, 0, chunk_bits)
+            odd = groups[g, GROUP_ODD]
+            for j in range(chunk):
+                a = origin + (start + j) * row
+                b = origin + ((start + j) ^ x) * row
+                weight = load(work.weights, j * lanes)
+                u = load(psi, b)
+                v = load(psi, b + lanes)
+                if odd:
+                    store(lam, a, fma(weight, v, load(lam, a)))
+                    store(lam, a + lanes, fma(neg(weight), u, load(lam, a + lanes)))
+                else:
+                    store(lam, a, fma(weight, u, load(lam, a)))
+                    store(lam, a + lanes, fma(weight, v, load(lam, a + lanes)))

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a template to a program: lower, merge, cut into passes, encode.
+
+A program depends on the template, on which bindings are per sample, on whose gradient is wanted and on nothing else.
+A density matrix is run as a statevector of twice the qubits: gates act on qubit q and, conjugated, on q + n; a
+channel is a 4 x 4 matrix on the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qstore.circuit import GATES, Angle, GateKind, Operation, Template
+from qstore.errors import CapabilityError
+from qstore_sim.program import layout
+from qstore_sim.program.encode import Encoder
+from qstore_sim.program.frame import Frame
+from qstore_sim.program.lowering import Move, lowered, lowered_unitary
+from qstore_sim.program.passes import Span, passes
+from qstore_sim.program.sequence import Dense, Diagonal, Item, Sequence
+
+SHARED_WIDTH = 6
+"""Most qubits' worth of phases in one shared table: 64 entries, and 64 bins of one cache line going backwards."""
+LANE_WIDTH = 4
+"""As SHARED_WIDTH with per-sample angles, where each entry is two cache lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled circuit.
+
+    Attributes:
+        arrays, sizes: for the kernels.
+        frame: what the rows mean at the end.
+        n_qubits: of the circuit; a density program has twice as many bits.
+        shared, samples: parameters that enter angles, in the order of their entries, with their first entry.
+        n_shared, n_samples: number of entries.
+        starts: the `initialize` operations.
+        dense: the dense operations in the order of their matrices.
+        back_to: the first pass that the backward sweep must reach; -1 for none.
+    """
+
+    arrays: layout.ProgramArrays
+    sizes: layout.Sizes
+    frame: Frame
+    n_qubits: int
+    shared: tuple[tuple[str, int, int], ...]
+    samples: tuple[tuple[str, int, int], ...]
+    n_shared: int
+    n_samples: int
+    starts: tuple[Operation, ...]
+    dense: tuple[Dense, ...]
+    back_to: int
+
+
+def is_noisy(template: Template) -> bool:
+    """Whether a circuit needs a density matrix."""
+    return any(GATES[op.gate].kind is GateKind.CHANNEL for op in template.operations)
+
+
+def compile_program(
+    template: Template, per_sample: frozenset[str], trained: frozenset[str], *, with_phase: bool, density: bool
+) -> Program:
+    """Compile a template.
+
+    Args:
+        template: the circuit.
+        per_sample: names of the parameters whose values differ between samples.
+        trained: names of the parameters whose gradient is wanted.
+        with_phase: whether the global phase is kept (a statevector is asked for).
+        density: whether to build the density-matrix program.
+
+    Raises:
+        CapabilityError: the circuit measures in the middle or has conditioned operations.
+    """
+    n = template.n_qubits
+    bits = 2 * n if density else n
+    sequence = Sequence(bits, collect=False)
+    starts = []
+    for op in template.operations:
+        if op.gate == "initialize":
+            starts.append(op)
+        elif op.condition is not None or op.gate == "measure":
+            raise CapabilityError(
+                f"'statevector' does not run {op.gate!r} on qubit(s) {op.qubits} with classical bits yet. Counts() and "
+                "Samples() measure all qubits at the end by themselves; leave measurements inside the circuit out."
+            )
+        elif density:
+            _append_density(sequence, op, n)
+        else:
+            _append(sequence, op)
+    if with_phase and not density:
+        _append_phase(sequence)
+    entries, shared, samples, n_shared, n_samples = _entries(template, per_sample)
+    encoder = Encoder(bits, lambda name, index: _shifted(entries[name], index), trained)
+    lane_names = {name for name, first in entries.items() if first < 0}
+    back_to = -1
+    for number, visit in enumerate(passes(sequence.items, bits, from_zero=not starts)):
+        visit.items = _split(visit.items, lane_names)
+        encoder.add_pass(visit)
+        if back_to < 0 and any(_is_trained(item, trained) for item in visit.items):
+            back_to = number
+    if any(parameter.name in trained for op in starts for parameter in op.parameters):
+        back_to = 0
+    arrays = encoder.finished(sequence.frame.logical_index_tables())
+    return Program(
+        arrays, encoder.sizes(), sequence.frame, n, shared, samples, n_shared, n_samples, tuple(starts),
+        tuple(encoder.dense), back_to,
+    )  # fmt: skip
+
+
+def _append(sequence: Sequence, op: Operation) -> None:
+    if op.gate != "unitary":
+        moves = lowered(op.gate, op.qubits, op.angles)
+    elif len(op.qubits) == 1:
+        moves = lowered_unitary(op.matrix(), op.qubits[0])
+    else:
+        sequence.dense(op.qubits, op.matrix())
+        return
+    for move in moves:
+        sequence.apply(move)
+
+
+def _append_density(sequence: Sequence, op: Operation, n: int) -> None:
+    twins = tuple(q + n for q in op.qubits)
+    if GATES[op.gate].kind is GateKind.CHANNEL:
+        constant = all(angle.is_constant for angle in op.angles)
+        matrix = None
+        if constant:
+            matrix = superoperator(op.gate, np.array([angle.constant for angle in op.angles]))
+        sequence.dense((op.qubits[0], twins[0]), matrix, None if constant else (op.gate, op.angles))
+        return
+    if op.gate == "unitary" and len(op.qubits) > 1:
+        sequence.dense(op.qubits, op.matrix())
+        sequence.dense(twins, op.matrix().conj())
+        return
+    one = op.gate == "unitary"
+    for on, conjugated in ((op.qubits, False), (twins, True)):
+        moves = lowered_unitary(op.matrix(), on[0]) if one else lowered(op.gate, on, op.angles)
+        for move in moves:
+            sequence.apply(_conjugate(move) if conjugated else move)
+
+
+def _conjugate(move: Move) -> Move:
+    """conj(exp(-i a/2 P)) = exp(-i (-a)/2 conj(P)), and conj(P) = -P for an odd number of Y."""
+    if move.kind in {"turn", "phase"} and move.letters.count("Y") % 2 == 0:
+        return move._replace(angle=move.angle.scaled(-1.0))
+    return move
+
+
+def superoperator(gate: str, angles: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """Sum K x conj(K) of a one-qubit channel, (..., 4, 4); the row qubit of the density matrix least significant."""
+    kraus = GATES[gate].kraus(angles)
+    product = np.einsum("...mik,...mjl->...jilk", kraus, kraus.conj())
+    return np.ascontiguousarray(product.reshape(*angles.shape[:-1], 4, 4))
+
+
+def _append_phase(sequence: Sequence) -> None:
+    phase = sequence.phase.scaled(-2.0)
+    if phase.terms or phase.constant:
+        target = next((item for item in sequence.items if isinstance(item, Diagonal)), None)
+        if target is None:
+            target = Diagonal()
+            sequence.items.append(target)
+        target.add(0, phase)
+
+
+def _entries(template: Template, per_sample: frozenset[str]) -> tuple[
+    dict[str, int], tuple[tuple[str, int, int], ...], tuple[tuple[str, int, int], ...], int, int
+]:  # fmt: skip
+    used = {term.parameter.name for op in template.operations for angle in op.angles for term in angle.terms}
+    entries: dict[str, int] = {}
+    lists: dict[bool, list[tuple[str, int, int]]] = {False: [], True: []}
+    totals = {False: 0, True: 0}
+    for parameter in template.parameters:
+        if parameter.name in used:
+            own = parameter.name in per_sample
+            entries[parameter.name] = ~totals[own] if own else totals[own]
+            lists[own].append((parameter.name, totals[own], parameter.size))
+            totals[own] += parameter.size
+    return entries, tuple(lists[False]), tuple(lists[True]), totals[False], totals[True]
+
+
+def _shifted(first: int, index: int) -> int:
+    return first + index if first >= 0 else first - index
+
+
+def _is_trained(item: Item, trained: frozenset[str]) -> bool:
+    if isinstance(item, Dense):
+        return False
+    angles = item.angles.values() if isinstance(item, Diagonal) else (item.angle,)
+    return any(parameter.name in trained for angle in angles for parameter, _, _ in angle.terms)
+
+
+def _split(items: list[Item], lane_names: set[str]) -> list[Item]:
+    """Diagonals cut to the width of a phase table, per-sample angles apart from shared ones."""
+    result: list[Item] = []
+    for item in items:
+        if not isinstance(item, Diagonal):
+            result.append(item)
+            continue
+        lanes: dict[int, Angle] = {}
+        shared: dict[int, Angle] = {}
+        for mask, angle in item.angles.items():
+            own = any(parameter.name in lane_names for parameter, _, _ in angle.terms)
+            (lanes if own else shared)[mask] = angle
+        result += _chunks(lanes, LANE_WIDTH) + _chunks(shared, SHARED_WIDTH)
+    return result
+
+
+def _chunks(angles: dict[int, Angle], width: int) -> list[Diagonal]:
+    rank = Span()
+    for mask in angles:
+        rank.add(mask)
+    number = -(-len(rank) // width) or 1
+    limit = -(-len(rank) // number)
+    chunks: list[tuple[Span, Diagonal]] = []
+    for mask, angle in angles.items():
+        fitting = [chunk for chunk in chunks if len(chunk[0]) < limit or not chunk[0].reduce(mask)]
+        if not fitting:
+            chunks.append((Span(), Diagonal()))
+        span, diagonal = fitting[0] if fitting else chunks[-1]
+        span.add(mask)
+        diagonal.add(mask, angle)
+    return [diagonal for _, diagonal in chunks]

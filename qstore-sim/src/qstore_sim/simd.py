@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fixed-width vector type for numba, so that kernels never depend on the auto-vectoriser.
+
+A ``Vector`` holds one 64-byte cache line: 16 float32 or 8 float64, the *lanes*. Its arithmetic lowers to LLVM vector
+instructions, which become one zmm instruction on AVX-512 and are split by LLVM on narrower machines. Indices count
+elements of a flat array, not vectors; nothing is bounds-checked. ``fma`` is always fused, so the result of a lane
+depends neither on the other lanes nor on how LLVM arranged the loop.
+Not here: any loop. Importing this module imports numba.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core.datamodel import models
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, register_model
+
+VECTOR_BYTES = 64
+
+
+class Vector(types.Type):
+    """The numba type of ``lanes`` numbers of type ``element``."""
+
+    def __init__(self, element: Any) -> None:
+        self.element = element
+        self.lanes = VECTOR_BYTES * 8 // element.bitwidth
+        super().__init__(name=f"Vector({self.lanes} x {element})")
+
+    @property
+    def key(self) -> Any:
+        return self.element
+
+    @property
+    def llvm_type(self) -> ir.VectorType:
+        return ir.VectorType(ir.FloatType() if self.element == types.float32 else ir.DoubleType(), self.lanes)
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Vector) -> None:
+        super().__init__(dmm, fe_type, fe_type.llvm_type)
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile on first use, release the GIL, keep machine code on disk where a cache directory is writable."""
+    try:
+        return njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # numba: "no locator available": nowhere to keep the cache
+        return njit(nogil=True, error_model="numpy")(function)
+
+
+# ---- arithmetic -----------------------------------------------------------------------------------------------------
+
+
+def _register_operator(op: Any, instruction: str) -> None:
+    class Template(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            if len(args) == 2 and isinstance(args[0], Vector) and args[0] == args[1]:
+                return signature(args[0], *args)
+            return None
+
+    infer_global(op)(Template)
+
+    @lower_builtin(op, Vector, Vector)  # type: ignore[untyped-decorator]  # numba ships no type information
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return getattr(builder, instruction)(*args)
+
+
+for _op, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
+    _register_operator(_op, _instruction)
+
+
+@intrinsic
+def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """A * b + c with one rounding."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = sig.return_type.llvm_type
+        name = f"llvm.fma.v{vector.count}f{sig.return_type.element.bitwidth}"
+        declared = builder.module.globals.get(name) or ir.Function(
+            builder.module, ir.FunctionType(vector, [vector] * 3), name
+        )
+        return builder.call(declared, args)
+
+    return signature(a, a, a, a), codegen
+
+
+@intrinsic
+def neg(typingctx: Any, a: Any) -> Any:
+    """-a."""
+    return signature(a, a), lambda context, builder, sig, args: builder.fneg(args[0])
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+
+def _vector_pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), Vector(array_type.dtype).llvm_type.as_pointer())
+
+
+def _splat(builder: Any, vector: ir.VectorType, scalar: Any) -> Any:
+    single = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
+    return builder.shuffle_vector(single, ir.Constant(vector, ir.Undefined), mask)
+
+
+@intrinsic
+def lanes_of(typingctx: Any, array: Any) -> Any:
+    """Lanes of the vectors of this array's element type, a compile-time constant."""
+    lanes = Vector(array.dtype).lanes
+    return types.int64(array), lambda context, builder, sig, args: context.get_constant(types.int64, lanes)
+
+
+@intrinsic
+def load(typingctx: Any, array: Any, index: Any) -> Any:
+    """The vector at array[index : index + lanes]."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _vector_pointer(context, builder, sig.args[0], *args)
+        return builder.load(pointer, align=sig.args[0].dtype.bitwidth // 8)
+
+    return Vector(array.dtype)(array, types.int64), codegen
+
+
+@intrinsic
+def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """array[index : index + lanes] = value."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _vector_pointer(context, builder, sig.args[0], args[0], args[1])
+        builder.store(args[2], pointer, align=sig.args[0].dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, value), codegen
+
+
+@intrinsic
+def splat(typingctx: Any, array: Any, index: Any) -> Any:
+    """The vector whose lanes all hold array[index]."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return _splat(builder, sig.return_type.llvm_type, builder.load(builder.gep(data, [args[1]])))
+
+    return Vector(array.dtype)(array, types.int64), codegen
+
+
+@intrinsic
+def splat_like(typingctx: Any, array: Any, scalar: Any) -> Any:
+    """The vector, of this array's element type, whose lanes all hold the scalar."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _splat(builder, sig.return_type.llvm_type, args[1])
+
+    return Vector(array.dtype)(array, array.dtype), codegen
+
+
+@intrinsic
+def accumulate(typingctx: Any, array64: Any, index: Any, value: Any) -> Any:
+    """array64[index : index + lanes] += value, widened to float64."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = sig.args[2]
+        wide = ir.VectorType(ir.DoubleType(), vector.lanes)
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), wide.as_pointer())
+        value = args[2] if vector.element == types.float64 else builder.fpext(args[2], wide)
+        builder.store(builder.fadd(builder.load(pointer, align=8), value), pointer, align=8)
+        return context.get_dummy_value()
+
+    return types.void(array64, types.int64, value), codegen
+
+
+# ---- bits -----------------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def parity(typingctx: Any, bits: Any) -> Any:
+    """0 or 1: the number of set bits modulo 2."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.and_(builder.ctpop(args[0]), ir.Constant(ir.IntType(64), 1))
+
+    return types.int64(types.int64), codegen
