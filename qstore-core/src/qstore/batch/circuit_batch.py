@@ -155,7 +155,7 @@ def _check_outputs(circuit: Template, outputs: Output, shots: int | None) -> Non
         raise OptionError(f"{kind}() is measured: give shots=1000 or ask for Probabilities() instead.")
     if isinstance(outputs, EXACT_ONLY) and shots is not None:
         raise OptionError(f"{kind}() is exact: leave shots out, or ask for Counts() instead.")
-    used = {q for q in getattr(outputs, "qubits", None) or ()}
+    used = set(getattr(outputs, "qubits", None) or ())
     used |= {observable.n_qubits - 1 for observable in getattr(outputs, "observables", ())}
     if used and max(used) >= circuit.n_qubits:
         raise OptionError(f"{kind} names qubit {max(used)}; this circuit has the qubits 0 to {circuit.n_qubits - 1}.")
@@ -199,13 +199,15 @@ def _real_array(parameter: Parameter, given: ArrayLike) -> Array:
         if isinstance(exc, BindingError):
             raise
         raise BindingError(f"{name!r} cannot be made an array of real numbers: {exc}") from exc
-    if array.shape != shape and array.shape[1:] != shape or array.ndim > len(shape) + 1:
+    if (array.shape != shape and array.shape[1:] != shape) or array.ndim > len(shape) + 1:
         batch = f"(batch, {', '.join(map(str, shape))})" if shape else "(batch,)"
         raise BindingError(f"{name!r} has shape {array.shape}, the circuit needs {shape} or {batch}.")
     if array.size == 0:
         raise BindingError(f"{name!r} has shape {array.shape}: a batch has at least one row.")
     # One reduction finds any NaN or infinity; the exact count is only taken on the way to the error.
-    if not np.isfinite(array.sum()) and not np.isfinite(array).all():
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, or a sum too large, is not the user's to see
+        suspicious = not np.isfinite(array.sum())
+    if suspicious and not np.isfinite(array).all():
         bad = int(np.count_nonzero(~np.isfinite(array)))
         raise BindingError(f"{name!r} has {bad} entries that are NaN or infinite; check the data or the step before.")
     view = array.view()

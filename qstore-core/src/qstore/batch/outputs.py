@@ -35,7 +35,7 @@ __all__ = [
 
 
 def _observables(given: Iterable[Observable] | Observable, what: str) -> tuple[Observable, ...]:
-    found = (given,) if isinstance(given, Observable) else tuple(given)
+    found = (given,) if isinstance(given, Observable) or not isinstance(given, Iterable) else tuple(given)
     if not found or not all(isinstance(item, Observable) for item in found):
         raise OptionError(f"{what} needs observables such as [qs.Z(0), qs.X(0) @ qs.Z(1)], got {given!r}.")
     return found
@@ -44,10 +44,14 @@ def _observables(given: Iterable[Observable] | Observable, what: str) -> tuple[O
 def _qubits(given: Iterable[int] | int | None, what: str) -> tuple[int, ...] | None:
     if given is None:
         return None
-    found = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
-    if not found or len(set(found)) != len(found) or any(not isinstance(q, (int, np.integer)) or q < 0 for q in found):
+    found = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not found or len(set(found)) != len(found) or not all(map(_is_qubit, found)):
         raise OptionError(f"{what} needs different qubit numbers from 0 up, got {given!r}.")
     return tuple(int(q) for q in found)
+
+
+def _is_qubit(given: object) -> bool:
+    return isinstance(given, (int, np.integer)) and not isinstance(given, bool) and int(given) >= 0
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ Angles are radians. Arrays are never stored here; they arrive as bindings (see `
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -72,6 +73,9 @@ class _Affine:
     def __pow__(self, exponent: Any) -> Angle:
         raise CircuitError(f"({self._angle()}) ** {exponent!r} is not affine. {_AFFINE_HINT}")
 
+    def __rpow__(self, base: Any) -> Angle:
+        raise CircuitError(f"{base!r} ** ({self._angle()}) is not affine. {_AFFINE_HINT}")
+
     def __neg__(self) -> Angle:
         return self._angle().scaled(-1.0)
 
@@ -84,7 +88,7 @@ class _Affine:
         scalars = all(isinstance(item, _Affine) or np.ndim(item) == 0 for item in inputs)
         if method != "__call__" or operation is None or kwargs or not scalars:
             raise CircuitError(f"numpy.{ufunc.__name__} of the angle {self!r} is not affine. {_AFFINE_HINT}")
-        plain = [item if isinstance(item, _Affine) else float(item) for item in inputs]
+        plain = [item if isinstance(item, _Affine) else _finite(item, "operand") for item in inputs]
         return getattr(plain[0], operation)(*plain[1:]) if isinstance(plain[0], _Affine) else (
             getattr(plain[1], _REFLECTED[operation])(plain[0])
         )
@@ -122,10 +126,9 @@ class Parameter(_Affine):
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
             raise CircuitError(f"A parameter needs a printable, non-empty name, got {self.name!r}.")
         try:
-            shape = (int(self.shape),) if isinstance(self.shape, (int, np.integer)) else tuple(
-                int(size) for size in self.shape
-            )
-        except (TypeError, ValueError) as exc:
+            sizes = (self.shape,) if isinstance(self.shape, (int, np.integer)) else tuple(self.shape)
+            shape = tuple(operator.index(size) for size in sizes)
+        except TypeError as exc:
             raise CircuitError(f"Parameter {self.name!r}: shape must be a tuple of integers, got {self.shape!r}.") from exc
         if any(size < 1 for size in shape):
             raise CircuitError(f"Parameter {self.name!r}: every size of shape {shape} must be at least 1.")
@@ -182,17 +185,17 @@ class Parameter(_Affine):
 
 
 class Term(NamedTuple):
-    """One summand of an angle: `coefficient * parameter.ravel()[index]`."""
+    """One summand of an angle: `coefficient * parameter.ravel()[entry]`."""
 
     parameter: Parameter
-    index: int
+    entry: int
     coefficient: float
 
     def __str__(self) -> str:
-        entry = self.parameter.name
+        name = self.parameter.name
         if self.parameter.shape:
-            entry += f"[{', '.join(str(int(i)) for i in np.unravel_index(self.index, self.parameter.shape))}]"
-        return entry if self.coefficient == 1 else f"{_number(self.coefficient)}*{entry}"
+            name += f"[{', '.join(str(int(i)) for i in np.unravel_index(self.entry, self.parameter.shape))}]"
+        return name if self.coefficient == 1 else f"{_number(self.coefficient)}*{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,10 @@ class Angle(_Affine):
     terms: tuple[Term, ...] = ()
     constant: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.constant) and all(math.isfinite(term.coefficient) for term in self.terms)):
+            raise CircuitError(f"The angle {self!r} is not finite: its arithmetic overflowed.")
+
     @property
     def is_constant(self) -> bool:
         """Whether no parameter enters."""
@@ -214,7 +221,7 @@ class Angle(_Affine):
 
     def scaled(self, factor: float) -> Angle:
         """Return `factor` times this angle."""
-        terms = tuple(Term(p, i, c * factor) for p, i, c in self.terms) if factor else ()
+        terms = tuple(Term(p, i, c * factor) for p, i, c in self.terms if c * factor)
         return Angle(terms, self.constant * factor + 0.0)
 
     def value(self, bindings: Mapping[str, np.ndarray]) -> float:
@@ -257,7 +264,10 @@ def _finite(value: Any, what: str) -> float:
         shape = f" of shape {np.shape(value)}" if np.ndim(value) else ""
         msg = f"{type(value).__name__}{shape} {value!r} cannot be used as {what} of an angle. {_AFFINE_HINT}"
         raise CircuitError(msg)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise CircuitError(f"{what} {number!r} of an angle is not finite.")
     return number + 0.0  # turns -0.0 into 0.0, so that equal circuits have equal fingerprints
@@ -276,4 +286,4 @@ def _combine(left: Angle, sign: float, right: Angle) -> Angle:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 1e6 else f"{value!r}"
+    return str(int(value)) if abs(value) < 1e6 and value == int(value) else f"{value!r}"

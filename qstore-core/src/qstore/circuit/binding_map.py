@@ -125,13 +125,18 @@ class BindingMap:
         return self._plans[key]
 
     def _planned(self, per_sample: frozenset[str]) -> AnglePlan:
-        groups: tuple[list[int], list[int]] = ([], [])
-        for number, slot in enumerate(self.slots):
-            groups[any(term.parameter.name in per_sample for term in slot.angle.terms)].append(number)
-        terms = [_gathered([self.slots[number].angle for number in group]) for group in groups]
-        constants = [np.array([self.slots[number].angle.constant for number in group]) for group in groups]
-        numbers = [np.array(group, dtype=np.intp) for group in groups]
-        return AnglePlan(*numbers, *terms, *constants, per_sample)
+        varies = [any(term.parameter.name in per_sample for term in slot.angle.terms) for slot in self.slots]
+        shared = [number for number, sample in enumerate(varies) if not sample]
+        sample = [number for number, sample in enumerate(varies) if sample]
+        return AnglePlan(
+            shared_slots=np.array(shared, dtype=np.intp),
+            sample_slots=np.array(sample, dtype=np.intp),
+            _shared=_gathered([self.slots[number].angle for number in shared]),
+            _sample=_gathered([self.slots[number].angle for number in sample]),
+            _shared_constants=np.array([self.slots[number].angle.constant for number in shared]),
+            _sample_constants=np.array([self.slots[number].angle.constant for number in sample]),
+            _per_sample=per_sample,
+        )
 
 
 def _gathered(angles: list[Angle]) -> tuple[_Terms, ...]:

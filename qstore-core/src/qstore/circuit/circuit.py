@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qstore.circuit.angles import AngleLike, Parameter, as_angle
+from qstore.circuit.angles import Angle, AngleLike, Parameter, as_angle
 from qstore.circuit.gate_methods import GateMethods
 from qstore.circuit.gates import GateKind, gate_spec
 from qstore.circuit.operation import Amplitudes, Condition, Operation
@@ -45,6 +45,7 @@ class QuantumCircuit(GateMethods, CircuitView):
         >>> circuit = QuantumCircuit(2).h(0).cx(0, 1).rx(1, "theta")
         >>> print(circuit)
         q0: ─H─●───────────
+               │
         q1: ───X─RX(theta)─
     """
 
@@ -91,7 +92,7 @@ class QuantumCircuit(GateMethods, CircuitView):
         if spec.n_qubits == 0 or spec.kind is GateKind.MEASUREMENT:
             raise CircuitError(f"{gate!r} takes more than qubits and angles; call circuit.{gate}(...).")
         on = self._checked_qubits(gate, qubits, spec.n_qubits)
-        angles = (angles,) if isinstance(angles, (str, float, int, Parameter)) else tuple(angles)
+        angles = (angles,) if isinstance(angles, (str, float, int, np.number, Parameter, Angle)) else tuple(angles)
         if len(angles) != spec.n_angles:
             raise CircuitError(f"{gate!r} takes {spec.n_angles} angle(s), got {len(angles)}: {angles!r}.")
         return self._add(Operation(gate, on, tuple(as_angle(angle) for angle in angles), condition=self._condition))
@@ -106,14 +107,17 @@ class QuantumCircuit(GateMethods, CircuitView):
         Raises:
             CircuitError: the matrix has the wrong shape or is not unitary to 1e-8.
         """
-        n = 1 if isinstance(qubits, (int, np.integer)) else len(tuple(qubits))
+        n = len(_as_tuple(qubits))
         if not 1 <= n <= 3:
             raise CircuitError(f"A unitary acts on 1 to 3 qubits, got {n}; split larger ones into gates.")
         on = self._checked_qubits("unitary", qubits, n)
-        array = np.asarray(matrix, dtype=complex)
+        try:
+            array = np.asarray(matrix, dtype=complex)
+        except (TypeError, ValueError) as exc:
+            raise CircuitError(f"A unitary needs a matrix of complex numbers: {exc}") from exc
         if array.shape != (1 << n, 1 << n):
             raise CircuitError(f"A unitary on {n} qubit(s) needs a {1 << n} x {1 << n} matrix, got shape {array.shape}.")
-        error = np.abs(array @ array.conj().T - np.eye(1 << n)).max()
+        error = np.abs(array @ array.conj().T - np.eye(1 << n)).max() if np.isfinite(array).all() else np.nan
         if not error <= UNITARY_TOLERANCE:
             raise CircuitError(f"The matrix is not unitary: U @ U^dagger differs from the identity by {error:.2g}.")
         entries = tuple(complex(entry) for entry in array.ravel())
@@ -138,10 +142,12 @@ class QuantumCircuit(GateMethods, CircuitView):
             CircuitError: wrong shape, not normalised, or not the first operation on its qubits.
         """
         on = tuple(range(self._n_qubits)) if qubits is None else qubits
-        n = 1 if isinstance(on, (int, np.integer)) else len(tuple(on))
+        n = len(_as_tuple(on))
         on = self._checked_qubits("initialize", on, n)
         touched = sorted({q for op in self._operations for q in op.qubits} & set(on))
-        if touched or self._condition is not None:
+        if self._condition is not None:
+            raise CircuitError("initialize prepares fresh qubits and cannot depend on a classical bit.")
+        if touched:
             raise CircuitError(f"initialize prepares fresh qubits, but qubit(s) {touched} have operations already.")
         if n > MAX_INITIALIZED_QUBITS:
             raise CircuitError(f"initialize takes at most {MAX_INITIALIZED_QUBITS} qubits, got {n}.")
@@ -227,8 +233,9 @@ class QuantumCircuit(GateMethods, CircuitView):
         Raises:
             CircuitError: the qubits do not fit, or `other` initializes qubits that are in use.
         """
-        onto = tuple(range(other.n_qubits)) if qubits is None else tuple(qubits)
-        onto = self._checked_qubits("compose", onto, other.n_qubits)
+        if self._condition is not None:
+            raise CircuitError("compose inside a when() block is not supported: append the gates one by one.")
+        onto = self._checked_qubits("compose", range(other.n_qubits) if qubits is None else qubits, other.n_qubits)
         first_bit = self.n_bits
         fresh = self.copy()  # all or nothing: a clash half way leaves this circuit as it was
         for op in other.operations:
@@ -242,6 +249,8 @@ class QuantumCircuit(GateMethods, CircuitView):
         twin._operations = list(self._operations)
         twin._parameters = dict(self._parameters)
         return twin
+
+    __copy__ = copy  # the default would share the list of operations
 
     def freeze(self) -> Template:
         """The immutable, hashable template of the circuit as it is now."""
@@ -292,18 +301,20 @@ class QuantumCircuit(GateMethods, CircuitView):
         if (strength is None) == (angle is None):
             raise CircuitError(f"{gate} takes either {name}= (a constant in [0, 1]) or angle= (trainable).")
         if strength is not None:
-            if isinstance(strength, (str, Parameter)) or not np.isscalar(strength) or not 0 <= float(strength) <= 1:
+            if not isinstance(strength, (int, float, np.number)) or not 0 <= float(strength) <= 1:
                 msg = f"{gate}: {name} must be a number in [0, 1], got {strength!r}; a trainable one is given as angle=."
                 raise CircuitError(msg)
             angle = 2 * math.asin(math.sqrt(float(strength)))
         return self.append(gate, (qubit,), (as_angle(angle),))  # type: ignore[arg-type]  # one of the two is given
 
     def _add(self, op: Operation) -> Self:
+        new: dict[str, Parameter] = {}
         for parameter in op.parameters:
-            known = self._parameters.setdefault(parameter.name, parameter)
+            known = self._parameters.get(parameter.name) or new.setdefault(parameter.name, parameter)
             if known != parameter:
                 msg = f"Parameter {parameter.name!r} has shape {known.shape} here, and now shape {parameter.shape}."
                 raise CircuitError(msg)
+        self._parameters |= new
         self._operations.append(op)
         self._frozen = None
         return self
@@ -317,7 +328,7 @@ class QuantumCircuit(GateMethods, CircuitView):
         self._add(Operation(op.gate, qubits, op.angles, op.unitary, op.amplitudes, bit, condition))
 
     def _checked_qubits(self, what: str, qubits: int | Sequence[int], number: int) -> tuple[int, ...]:
-        given = (qubits,) if isinstance(qubits, (int, np.integer)) else tuple(qubits)
+        given = _as_tuple(qubits)
         if len(given) != number:
             raise CircuitError(f"{what!r} takes {number} qubit(s), got {len(given)}: {given!r}.")
         for qubit in given:
@@ -327,6 +338,15 @@ class QuantumCircuit(GateMethods, CircuitView):
         if len(set(given)) != number:
             raise CircuitError(f"{what!r} needs different qubits, got {given!r}.")
         return tuple(int(qubit) for qubit in given)
+
+
+def _as_tuple(qubits: int | Sequence[int]) -> tuple[int, ...]:
+    if isinstance(qubits, (int, np.integer)):
+        return (int(qubits),) if not isinstance(qubits, bool) else (qubits,)
+    try:
+        return tuple(qubits)
+    except TypeError:
+        raise CircuitError(f"Qubits are an integer or a sequence of integers, got {qubits!r}.") from None
 
 
 def _checked_bit(bit: int) -> int:
@@ -342,7 +362,7 @@ def _state(amplitudes: ArrayLike, n: int) -> tuple[complex, ...]:
         raise CircuitError(f"initialize needs numbers or a Parameter, got {amplitudes!r}.") from exc
     if state.shape != (1 << n,):
         raise CircuitError(f"initialize on {n} qubits needs {1 << n} amplitudes, got shape {state.shape}.")
-    norm = float(np.linalg.norm(state))
+    norm = float(np.linalg.norm(state)) if np.isfinite(state).all() else math.nan
     if not abs(norm - 1) <= UNITARY_TOLERANCE:
         raise CircuitError(f"The amplitudes have norm {norm:.10g}, not 1 to 1e-8; divide them by their norm first.")
     return tuple(complex(amplitude) for amplitude in state)

@@ -51,8 +51,9 @@ def _columns(circuit: CircuitView) -> list[list[str]]:
     for op in circuit.operations:
         span = set(range(min(op.qubits), max(op.qubits) + 1))
         column = max(earliest[q] for q in op.qubits)
-        if op.condition is not None:
-            column = max(column, bits.get(op.condition.bit, 0))
+        touched = [op.bit] if op.bit is not None else []
+        touched += [op.condition.bit] if op.condition is not None else []
+        column = max([column, *(bits.get(bit, 0) for bit in touched)])
         while column < len(placed) and occupied[column] & span:
             column += 1
         while column >= len(placed):
@@ -62,8 +63,7 @@ def _columns(circuit: CircuitView) -> list[list[str]]:
         occupied[column] |= span
         for q in op.qubits:
             earliest[q] = column + 1
-        if op.bit is not None:
-            bits[op.bit] = column + 1
+        bits.update(dict.fromkeys(touched, column + 1))
     return [_column(circuit.n_qubits, operations) for operations in placed]
 
 
@@ -99,4 +99,5 @@ def _labels(op: Operation) -> tuple[str, ...]:
         return (*shapes[:-1], shapes[-1] + angles + suffix)
     if len(op.qubits) == 1:
         return (name + angles + suffix,)
-    return tuple(f"{name}:{i}" for i in range(len(op.qubits) - 1)) + (f"{name}:{len(op.qubits) - 1}{angles}{suffix}",)
+    last = len(op.qubits) - 1
+    return (*(f"{name}:{i}" for i in range(last)), f"{name}:{last}{angles}{suffix}")

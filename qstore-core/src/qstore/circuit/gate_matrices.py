@@ -27,7 +27,7 @@ _X = np.array([[0, 1], [1, 0]], dtype=complex)
 _Y = np.array([[0, -1j], [1j, 0]], dtype=complex)
 _Z = np.diag([1, -1]).astype(complex)
 _H = (_X + _Z) / np.sqrt(2)
-_SX = np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2
+_SX = np.array([[0.5 + 0.5j, 0.5 - 0.5j], [0.5 - 0.5j, 0.5 + 0.5j]], dtype=complex)
 _SWAP = np.eye(4, dtype=complex)[[0, 2, 1, 3]]
 _ISWAP = np.array([[1, 0, 0, 0], [0, 0, 1j, 0], [0, 1j, 0, 0], [0, 0, 0, 1]], dtype=complex)
 
@@ -94,7 +94,8 @@ def _gpi(angles: Angles) -> Matrix:
 
 
 def _gpi2(angles: Angles) -> Matrix:
-    return (_I - 1j * _gpi(angles)) / np.sqrt(2)
+    matrix: Matrix = (_I - 1j * _gpi(angles)) / np.sqrt(2)
+    return matrix
 
 
 def _ms(angles: Angles) -> Matrix:
@@ -102,7 +103,8 @@ def _ms(angles: Angles) -> Matrix:
     first, second = _gpi(angles[..., 0:1]), _gpi(angles[..., 1:2])
     product = np.einsum("...ab,...cd->...acbd", second, first).reshape(*angles.shape[:-1], 4, 4)
     half = angles[..., 2, None, None] / 2
-    return np.cos(half) * np.eye(4) - 1j * np.sin(half) * product
+    matrix: Matrix = np.cos(half) * np.eye(4) - 1j * np.sin(half) * product
+    return matrix
 
 
 def _controlled(target: Callable[[Angles], Matrix]) -> Callable[[Angles], Matrix]:
@@ -118,8 +120,8 @@ _MATRICES: dict[str, Callable[[Angles], Matrix]] = {
     "y": _constant(_Y),
     "z": _constant(_Z),
     "h": _constant(_H),
-    "s": _constant(np.diag([1, 1j])),
-    "sdg": _constant(np.diag([1, -1j])),
+    "s": _constant(np.diag([1, 1j]).astype(complex)),
+    "sdg": _constant(np.diag([1, -1j]).astype(complex)),
     "t": _constant(np.diag([1, np.exp(0.25j * np.pi)])),
     "tdg": _constant(np.diag([1, np.exp(-0.25j * np.pi)])),
     "sx": _constant(_SX),

@@ -171,6 +171,7 @@ _CCX_STEPS = (
     Step("t", (0,)), Step("tdg", (1,)), Step("cx", (0, 1)),
 )  # fmt: skip
 
+# fmt: off
 _ROWS = (
     _fixed("i", 1, "i", "Z", _phase(0.0)),
     _fixed("x", 1, "x", "X", (_H0, *_phase(PI), _H0), "cx"),
@@ -191,26 +192,26 @@ _ROWS = (
         name="u", n_qubits=1, n_angles=3, inverse=("u", (_NEGATED, _a(2, -1.0), _a(1, -1.0))), bases=("",),
         decomposition=(Step("p", (0,), (_a(2),)), Step("ry", (0,), (_ANGLE,)), Step("p", (0,), (_a(1),))),
         shift_rules=(_ONE, _ONE, _ONE),
-    ),  # fmt: skip
+    ),
     _fixed("cx", 2, "cx", "ZX", (), "ccx"),
     _fixed("cy", 2, "cy", "Z-", (*_sdg(1), _CX01, *_s(1))),
     _fixed("cz", 2, "cz", "ZZ", (_H1, _CX01, _H1)),
     _fixed("ch", 2, "ch", "Z-", (Step("ry", (1,), (_const(-PI / 4),)), Step("cz", (0, 1)),
-                                 Step("ry", (1,), (_const(PI / 4),)))),  # fmt: skip
+                                 Step("ry", (1,), (_const(PI / 4),)))),
     _fixed("swap", 2, "swap", "--", (_CX01, _CX10, _CX01), "cswap"),
     _fixed("iswap", 2, None, "--", (*_s(0, 1), _H0, _CX01, _CX10, _H1)),
     _turning("crx", 2, _HALF_AND_ONE, "ZX", (_H1, Step("crz", (0, 1), (_ANGLE,)), _H1)),
     _turning("cry", 2, _HALF_AND_ONE, "Z-", (Step("ry", (1,), (_HALF,)), _CX01, Step("ry", (1,), (_MINUS_HALF,)), _CX01)),
     _turning("crz", 2, _HALF_AND_ONE, "ZZ", (Step("rz", (1,), (_HALF,)), _CX01, Step("rz", (1,), (_MINUS_HALF,)), _CX01)),
     _turning("cp", 2, _ONE, "ZZ", (Step("p", (0,), (_HALF,)), Step("p", (1,), (_HALF,)), _CX01,
-                                   Step("p", (1,), (_MINUS_HALF,)), _CX01)),  # fmt: skip
+                                   Step("p", (1,), (_MINUS_HALF,)), _CX01)),
     GateSpec(
         name="cu", n_qubits=2, n_angles=4, bases=("Z", ""),
         inverse=("cu", (_NEGATED, _a(2, -1.0), _a(1, -1.0), _a(3, -1.0))),
         decomposition=(Step("p", (0,), (_a(3),)), Step("cp", (0, 1), (_a(2),)), Step("cry", (0, 1), (_ANGLE,)),
                        Step("cp", (0, 1), (_a(1),))),
         shift_rules=(_HALF_AND_ONE, _ONE, _ONE, _ONE),
-    ),  # fmt: skip
+    ),
     _turning("rxx", 2, _ONE, "XX", _RXX_STEPS),
     _turning("ryy", 2, _ONE, "--", (*_sdg(0, 1), Step("rxx", (0, 1), (_ANGLE,)), *_s(0, 1))),
     _turning("rzz", 2, _ONE, "ZZ", _RZZ_STEPS),
@@ -220,18 +221,18 @@ _ROWS = (
         name="gpi", n_qubits=1, n_angles=1, inverse=("gpi", (_ANGLE,)), bases=("",),
         decomposition=(Step("rz", (0,), (_NEGATED,)), Step("x", (0,)), Step("rz", (0,), (_ANGLE,))),
         shift_rules=(ShiftRule(2.0, 1),),
-    ),  # fmt: skip
+    ),
     GateSpec(
         name="gpi2", n_qubits=1, n_angles=1, inverse=("gpi2", (_a(0, 1.0, PI),)), bases=("",),
         decomposition=(Step("rz", (0,), (_NEGATED,)), Step("rx", (0,), (_const(PI / 2),)), Step("rz", (0,), (_ANGLE,))),
         shift_rules=(_ONE_AND_TWO,),
-    ),  # fmt: skip
+    ),
     GateSpec(
         name="ms", n_qubits=2, n_angles=3, inverse=("ms", (_ANGLE, _a(1), _a(2, -1.0))), bases=("", ""),
         decomposition=(Step("rz", (0,), (_NEGATED,)), Step("rz", (1,), (_a(1, -1.0),)), Step("rxx", (0, 1), (_a(2),)),
                        Step("rz", (0,), (_ANGLE,)), Step("rz", (1,), (_a(1),))),
         shift_rules=(_ONE_AND_TWO, _ONE_AND_TWO, _ONE),
-    ),  # fmt: skip
+    ),
     _turning("zz", 2, _ONE, "ZZ", _RZZ_STEPS),
     # What has no row of its own matrix: the operation carries the matrix, the amplitudes or the bit.
     GateSpec(name="unitary", n_qubits=0),
@@ -243,6 +244,7 @@ _ROWS = (
     _channel("depolarizing", "p", _ONE),
     _channel("bit_flip", "p", _ONE),
 )
+# fmt: on
 
 GATES: Mapping[str, GateSpec] = MappingProxyType({row.name: row for row in _ROWS})
 """Every operation a circuit may hold, by name."""

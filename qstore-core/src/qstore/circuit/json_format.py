@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from qstore.circuit.angles import Angle, AngleLike, Parameter
+from qstore.circuit.angles import Angle, AngleLike, Parameter, as_angle
 from qstore.circuit.circuit import QuantumCircuit
 from qstore.circuit.operation import Operation
 from qstore.circuit.view import CircuitView
@@ -43,6 +43,8 @@ def to_json(circuit: CircuitView) -> str:
 
 def from_json(text: str | bytes) -> QuantumCircuit:
     """Read a circuit; see `QuantumCircuit.from_json`."""
+    if not isinstance(text, (str, bytes)):
+        raise CircuitFormatError(f"A circuit is read from str or bytes, got {type(text).__name__}.")
     if len(text) > MAX_BYTES:
         raise CircuitFormatError(f"The text has {len(text)} characters; a circuit may have at most {MAX_BYTES}.")
     try:
@@ -53,20 +55,20 @@ def from_json(text: str | bytes) -> QuantumCircuit:
         raise CircuitFormatError(f"Not JSON: {exc}.") from exc
     _require(isinstance(document, dict) and document.get("format") == FORMAT, f"Not a {FORMAT} document.")
     version = document.get("version")
-    _require(version == FORMAT_VERSION, f"Format version {version!r}; this release reads version {FORMAT_VERSION}.")
+    _require(type(version) is int and version == FORMAT_VERSION, f"Format version {version!r}; this release reads version {FORMAT_VERSION}.")
     _require(set(document) == _DOCUMENT_KEYS, f"The keys {sorted(document)} are not {sorted(_DOCUMENT_KEYS)}.")
     operations = document["operations"]
     _require(isinstance(operations, list), "'operations' must be a list.")
     _require(len(operations) <= MAX_OPERATIONS, f"{len(operations)} operations; at most {MAX_OPERATIONS} are read.")
     try:
-        parameters = {name: Parameter(name, tuple(shape)) for name, shape in document["parameters"].items()}
+        parameters = {name: _read_parameter(name, shape) for name, shape in document["parameters"].items()}
         circuit = QuantumCircuit(document["n_qubits"])
     except (CircuitError, AttributeError, TypeError) as exc:
         raise CircuitFormatError(f"'parameters' or 'n_qubits' is damaged: {exc}") from exc
     for position, record in enumerate(operations):
         try:
             _read(circuit, record, parameters)
-        except (CircuitError, LookupError, TypeError, ValueError) as exc:
+        except (CircuitError, ArithmeticError, LookupError, TypeError, ValueError) as exc:
             raise CircuitFormatError(f"Operation {position} ({record!r:.120}) is damaged: {exc}") from exc
     unused = set(parameters) - {p.name for p in circuit.parameters}
     _require(not unused, f"The parameters {sorted(unused)} are declared but not used.")
@@ -78,9 +80,9 @@ def _written(op: Operation) -> dict[str, Any]:
     if op.angles:
         record["angles"] = [_written_angle(angle) for angle in op.angles]
     if op.unitary:
-        record["unitary"] = [[entry.real, entry.imag] for entry in op.unitary]
+        record["unitary"] = _written_complex(op.unitary)
     if op.amplitudes is not None and op.amplitudes.constant:
-        record["amplitudes"] = [[entry.real, entry.imag] for entry in op.amplitudes.constant]
+        record["amplitudes"] = _written_complex(op.amplitudes.constant)
     elif op.amplitudes is not None:
         record["amplitudes"] = dict(zip(("real", "imag"), (p.name for p in op.amplitudes.parameters), strict=False))
     if op.bit is not None:
@@ -88,6 +90,11 @@ def _written(op: Operation) -> dict[str, Any]:
     if op.condition is not None:
         record["condition"] = [op.condition.bit, op.condition.value]
     return record
+
+
+def _written_complex(entries: tuple[complex, ...]) -> list[list[float]]:
+    # -0.0 equals 0.0, so equal circuits would get different fingerprints if it were written as it is.
+    return [[entry.real + 0.0, entry.imag + 0.0] for entry in entries]
 
 
 def _written_angle(angle: Angle) -> float | list[Any]:
@@ -99,15 +106,16 @@ def _written_angle(angle: Angle) -> float | list[Any]:
 def _read(circuit: QuantumCircuit, record: Any, parameters: dict[str, Parameter]) -> None:
     _require(isinstance(record, dict) and not set(record) - _OPERATION_KEYS, "unknown keys")
     gate, qubits = record["gate"], tuple(record["qubits"])
-    condition = record.get("condition")
-    if condition is not None:
-        bit, value = condition
+    if "condition" in record:
+        bit, value = record["condition"]
         plain = {key: part for key, part in record.items() if key != "condition"}
         with circuit.when(bit, value):
             _read(circuit, plain, parameters)
     elif gate == "measure":
         _only(record, "bit")
-        circuit.measure(*qubits, bit=record["bit"])
+        _require(record["bit"] is not None, "a measurement names its bit")
+        (qubit,) = qubits
+        circuit.measure(qubit, bit=record["bit"])
     elif gate == "unitary":
         _only(record, "unitary")
         size = 1 << len(qubits)
@@ -132,12 +140,19 @@ def _read_angle(value: Any, parameters: dict[str, Parameter]) -> AngleLike:
         _require(not isinstance(value, str), f"the angle {value!r} is neither a number nor a list")
         return value  # type: ignore[no-any-return]  # the builder refuses anything but a number
     constant, *terms = value
-    angle = Angle(constant=float(constant))
+    _require(not isinstance(constant, (str, list)), f"the constant {constant!r} is not a number")
+    angle = as_angle(constant)
     for name, index, coefficient in terms:
         parameter = parameters[name]
         _require(isinstance(index, int) and 0 <= index < parameter.size, f"entry {index!r} of {name!r}")
         angle = angle + _entry(parameter, index) * coefficient
     return angle
+
+
+def _read_parameter(name: str, shape: Any) -> Parameter:
+    _require(isinstance(shape, list), f"the shape {shape!r} of {name!r} is not a list")
+    _require(not any(isinstance(size, bool) for size in shape), f"the shape {shape!r} of {name!r}")
+    return Parameter(name, tuple(shape))
 
 
 def _entry(parameter: Parameter, flat: int) -> Angle:

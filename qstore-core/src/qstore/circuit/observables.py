@@ -132,8 +132,8 @@ class Observable:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         # np.float64(2) * Z(0): numpy asks us before it tries to make an array of objects.
-        if ufunc.__name__ == "multiply" and method == "__call__" and np.ndim(inputs[0]) == 0:
-            return self * float(inputs[0])
+        if method == "__call__" and ufunc.__name__ in _REFLECTED and isinstance(inputs[0], (np.generic, float, int)):
+            return getattr(self, _REFLECTED[ufunc.__name__])(inputs[0])
         raise CircuitError(f"numpy.{ufunc.__name__} is not defined for observables; use + - * / @.")
 
     def __iter__(self) -> Iterator[PauliTerm]:
@@ -144,6 +144,9 @@ class Observable:
 
     def __repr__(self) -> str:
         return " + ".join(str(term) for term in self.terms).replace("+ -", "- ") or "0.0 * I()"
+
+
+_REFLECTED = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__"}
 
 
 def I() -> Observable:  # noqa: E743  # the identity's name in the literature
@@ -187,6 +190,8 @@ def _collected(terms: Iterable[PauliTerm]) -> Observable:
     sums: dict[tuple[int, int], float] = {}
     for x, z, c in terms:
         sums[x, z] = sums.get((x, z), 0.0) + c
+    if not all(map(math.isfinite, sums.values())):
+        raise CircuitError("A coefficient of an observable is not finite: its arithmetic overflowed.")
     return Observable(tuple(PauliTerm(x, z, c) for (x, z), c in sorted(sums.items()) if c))
 
 

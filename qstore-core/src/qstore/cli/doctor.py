@@ -8,11 +8,13 @@ import importlib.metadata
 import importlib.util
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from qstore.cli.table import table
 from qstore.execution import default_backend_name
 from qstore.plugins import API_VERSION, loaded_plugins
+from qstore.plugins.manager import Registered
 
 __all__ = ["add"]
 
@@ -29,12 +31,16 @@ def _run(args: argparse.Namespace) -> int:
     version = importlib.metadata.version("qstore-core")
     print(f"qstore-core {version}, plugin API {API_VERSION[0]}.{API_VERSION[1]}")
     print(f"Python {platform.python_version()} at {sys.executable}, {platform.platform()}\n")
-    offered = [("backend", e) for e in plugins.backends] + [("gradient method", e) for e in plugins.gradient_methods]
-    offered += [("converter", e) for e in plugins.converters] + [("framework", e) for e in plugins.frameworks]
-    offered += [("command", e) for e in plugins.commands]
+    kinds: tuple[tuple[str, Iterable[Registered[Any]]], ...] = (
+        ("backend", plugins.backends),
+        ("gradient method", plugins.gradient_methods),
+        ("converter", plugins.converters),
+        ("framework", plugins.frameworks),
+        ("command", plugins.commands),
+    )
     problems = [str(broken) for broken in plugins.broken]
     rows = []
-    for kind, entry in offered:
+    for kind, entry in ((kind, entry) for kind, entries in kinds for entry in entries):
         state = "ok"
         for path in _factories(entry.spec):
             reason = _missing(path, load=args.imports)
@@ -75,7 +81,7 @@ def _missing(path: str, *, load: bool) -> str | None:
     module = path.partition(":")[0]
     try:
         found = importlib.util.find_spec(module) is not None
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  # whatever happened, it is what doctor reports
         # find_spec imports the parent package, which is a stranger's.
         return f"{path!r}: importing the package around it failed: {type(exc).__name__}: {exc}"
     return None if found else f"{path!r}: there is no module {module!r}"

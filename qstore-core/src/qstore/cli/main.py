@@ -27,11 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     runners = {}
     for entry in loaded_plugins().commands:
         spec = entry.spec
-        sub = commands.add_parser(spec.name, help=spec.summary, description=f"{spec.summary[:1].upper()}{spec.summary[1:]}.")
+        # argparse formats `help` with %: a plain percent sign in a summary must not break the whole command.
+        summary = spec.summary.replace("%", "%%")
+        sub = commands.add_parser(spec.name, help=summary, description=f"{spec.summary[:1].upper()}{spec.summary[1:]}.")
         sub.set_defaults(command=spec.name)
         try:
             runners[spec.name] = load_factory(spec.factory)(sub)
-        except QStoreError as exc:
+        except Exception as exc:  # noqa: BLE001  # a stranger's code: its command is lost, the others are not
             sys.stderr.write(f"qstore: command {spec.name!r} of {entry.distribution} is broken: {exc}\n")
     args = parser.parse_args(argv)
     if getattr(args, "command", None) not in runners:

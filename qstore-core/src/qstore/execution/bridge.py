@@ -43,7 +43,7 @@ def wait_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 
 def _background_loop() -> asyncio.AbstractEventLoop:
-    global _loop, _thread, _pid
+    global _loop, _thread, _pid  # noqa: PLW0603  # one loop per process is the point
     with _lock:
         if _loop is None or _pid != os.getpid():
             _loop, _pid = asyncio.new_event_loop(), os.getpid()
@@ -54,7 +54,7 @@ def _background_loop() -> asyncio.AbstractEventLoop:
 
 def _after_fork() -> None:
     # The parent's thread may have held the lock at the moment of the fork.
-    global _lock
+    global _lock  # noqa: PLW0603  # see above
     _lock = threading.Lock()
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from qstore.batch import BatchResult, CircuitBatch, Counts, Samples
 from qstore.batch.streams import derived_keys
 from qstore.circuit import Observable, Operation, PauliTerm, Template
-from qstore.errors import OptionError
+from qstore.errors import OptionError, ResourceError
 
 __all__ = ["counts_of_samples", "expectations", "probabilities", "variances"]
 
@@ -29,6 +29,8 @@ Array = NDArray[np.float64]
 _BASIS_CHANGE = {"X": ("h",), "Y": ("sdg", "h"), "Z": ()}
 """Gates that turn a measurement of the letter into one of Z."""
 _MAX_MASK_BITS = 63
+MAX_PROBABILITIES = 1 << 27
+"""Most numbers that are made of counts at once: 1 GiB."""
 
 
 class Group(NamedTuple):
@@ -73,7 +75,8 @@ def variances(batch: CircuitBatch, observables: Sequence[Observable]) -> Derived
 
     def combine(results: Sequence[BatchResult]) -> BatchResult:
         both = combine_both(results)
-        assert both.values is not None and both.standard_errors is not None
+        assert both.values is not None
+        assert both.standard_errors is not None
         mean, square = both.values[:, :k], both.values[:, k:]
         errors = np.hypot(both.standard_errors[:, k:], 2 * mean * both.standard_errors[:, :k])
         return _estimate(batch, results, square - mean**2, errors)
@@ -82,8 +85,19 @@ def variances(batch: CircuitBatch, observables: Sequence[Observable]) -> Derived
 
 
 def probabilities(batch: CircuitBatch, qubits: Sequence[int] | None) -> Derived:
-    """Frequencies of outcomes, with the binomial standard error."""
+    """Frequencies of outcomes, with the binomial standard error.
+
+    Raises:
+        ResourceError: more numbers than are held in memory at once.
+    """
     wanted = tuple(range(batch.circuit.n_qubits)) if qubits is None else tuple(qubits)
+    if batch.size << len(wanted) > MAX_PROBABILITIES:
+        # Said here, before anything is sent and paid for.
+        msg = (
+            f"Probabilities of {len(wanted)} qubits for {batch.size} rows are {batch.size << len(wanted)} numbers, more "
+            f"than {MAX_PROBABILITIES}; ask for Counts(), for fewer rows or for Probabilities of fewer qubits."
+        )
+        raise ResourceError(msg)
 
     def combine(results: Sequence[BatchResult]) -> BatchResult:
         rows, outcomes, weights = _outcomes(results[0], batch.size)
@@ -167,7 +181,8 @@ def _in_basis(circuit: Template, basis: dict[int, str]) -> Template:
 
 def _outcomes(result: BatchResult, size: int) -> tuple[NDArray[np.intp], list[int], Array]:
     """All counts of a result, flat: row numbers, outcomes, weights."""
-    assert result.counts is not None and len(result.counts) == size
+    assert result.counts is not None
+    assert len(result.counts) == size
     lengths = [len(row) for row in result.counts]
     rows = np.repeat(np.arange(size), lengths)
     outcomes = [outcome for row in result.counts for outcome in row]
@@ -204,7 +219,8 @@ def _signs(outcomes: Iterable[int], support: int) -> Array:
         parity = np.bitwise_count(array & support) & 1
     else:
         parity = np.fromiter(((outcome & support).bit_count() & 1 for outcome in outcomes), dtype=np.int64)
-    return 1.0 - 2.0 * parity
+    signs: Array = 1.0 - 2.0 * parity
+    return signs
 
 
 def _estimate(batch: CircuitBatch, results: Sequence[BatchResult], values: Array, errors: Array) -> BatchResult:
@@ -222,4 +238,4 @@ def _with_facts(
     from qstore.execution.plan import run_facts  # the plan knows this module
 
     facts = run_facts(results) | {"shots": batch.shots, "seed": batch.seed}
-    return BatchResult(values=values, standard_errors=standard_errors, counts=counts, **facts)  # type: ignore[arg-type]
+    return BatchResult(values=values, standard_errors=standard_errors, counts=counts, **facts)

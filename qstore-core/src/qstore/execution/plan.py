@@ -8,11 +8,20 @@ from shots is derived from its counts; what it cannot do at all is refused here,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from qstore.batch import BatchResult, Capabilities, CircuitBatch, Counts, Expectations, Probabilities, Variance
+from qstore.batch import (
+    BatchResult,
+    Capabilities,
+    CircuitBatch,
+    Counts,
+    Expectations,
+    Probabilities,
+    StateVector,
+    Variance,
+)
 from qstore.errors import CapabilityError, nearest_names
 from qstore.execution import from_counts
 
@@ -38,7 +47,13 @@ def plan(batch: CircuitBatch, capabilities: Capabilities, backend: str) -> Plan:
     kind = type(batch.outputs).__name__
     if kind in (capabilities.exact_outputs if batch.shots is None else capabilities.shot_outputs):
         return _split_rows(batch, capabilities.max_batch)
-    return _chained(_derived(batch, capabilities, backend), capabilities.max_batch)
+    derived = _derived(batch, capabilities, backend)
+    for each in derived.batches:
+        if not each.circuit.gates <= capabilities.gates:
+            missing = sorted(each.circuit.gates - capabilities.gates)
+            msg = f"{backend!r} does not run {missing}, which the change to the measured basis takes; measure only Z there."
+            raise CapabilityError(msg)
+    return _chained(derived, capabilities.max_batch)
 
 
 def check(batch: CircuitBatch, capabilities: Capabilities, backend: str) -> None:
@@ -56,6 +71,12 @@ def check(batch: CircuitBatch, capabilities: Capabilities, backend: str) -> None
     if not circuit.gates <= capabilities.gates:
         missing = sorted(circuit.gates - capabilities.gates)
         raise CapabilityError(f"{backend!r} does not run the gates {missing}; it runs {sorted(capabilities.gates)}.")
+    if isinstance(batch.outputs, StateVector) and (circuit.is_noisy or circuit.has_feedback):
+        msg = (
+            "A circuit with noise, reset or measurements has no statevector; ask for DensityMatrix(), Probabilities() "
+            "or Expectations([...]) instead."
+        )
+        raise CapabilityError(msg)
     if circuit.is_noisy and not capabilities.noise:
         raise CapabilityError(f"{backend!r} does not run channels or reset inside a circuit; remove them or use another.")
     if circuit.has_feedback and not capabilities.feedback:
@@ -117,7 +138,7 @@ def joined(results: Sequence[BatchResult]) -> BatchResult:
     )
 
 
-def run_facts(results: Sequence[BatchResult]) -> dict[str, object]:
+def run_facts(results: Sequence[BatchResult]) -> dict[str, Any]:
     """The facts of several runs taken together: money and seconds added up, job ids strung together."""
     first = results[0]
     estimated = [result.estimated_usd for result in results if result.estimated_usd is not None]

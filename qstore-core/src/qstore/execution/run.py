@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from numpy.typing import ArrayLike
 
-from qstore.batch import BatchResult, CircuitBatch, Output
+from qstore.batch import BatchResult, CircuitBatch, Counts, Output
 from qstore.circuit import QuantumCircuit, Template
 from qstore.errors import ExecutionError
 from qstore.execution.plan import plan
 from qstore.execution.settings import resolve_backend
-from qstore.plugins import Backend, RunsMany, SyncBackend, supports
+from qstore.plugins import Backend, is_sync, runs_many
 
 __all__ = ["execute", "execute_async", "execute_many", "execute_many_async", "run", "run_async"]
 
@@ -49,8 +49,9 @@ def run(
     Example:
         >>> import qstore as qs
         >>> bell = qs.QuantumCircuit(2).h(0).cx(0, 1)
-        >>> qs.run(bell, outputs=qs.Expectations([qs.Z(0) @ qs.Z(1), qs.Z(0)])).values.round(6).tolist()
-        [[1.0, 0.0]]
+        >>> result = qs.run(bell, outputs=qs.Expectations([qs.Z(0) @ qs.Z(1), qs.X(0) @ qs.X(1)]))
+        >>> result.values.round(6).tolist()
+        [[1.0, 1.0]]
     """
     batch = CircuitBatch.of(circuit, bindings, outputs, shots=shots, seed=seed)
     return execute(batch, resolve_backend(backend))
@@ -82,8 +83,10 @@ async def execute_async(batch: CircuitBatch, backend: Backend) -> BatchResult:
 
 def execute_many(batches: Sequence[CircuitBatch], backend: Backend) -> tuple[BatchResult, ...]:
     """Run several batches; on a remote backend in one round trip where it allows that."""
-    if not supports(backend, SyncBackend):
-        from qstore.execution.bridge import wait_for  # asyncio is only needed for backends that wait for something
+    if not is_sync(backend):
+        from qstore.execution.bridge import (
+            wait_for,  # asyncio is only needed for backends that wait for something
+        )
 
         return wait_for(execute_many_async(batches, backend))
     plans = [plan(batch, backend.capabilities, backend.name) for batch in batches]
@@ -96,7 +99,7 @@ async def execute_many_async(batches: Sequence[CircuitBatch], backend: Backend) 
     """The twin of `execute_many` for coroutines."""
     plans = [plan(batch, backend.capabilities, backend.name) for batch in batches]
     parts = [part for each in plans for part in each.batches]
-    if supports(backend, RunsMany):
+    if runs_many(backend):
         found = list(await backend.run_many(parts))
         if len(found) != len(parts):
             raise ExecutionError(f"{backend.name!r} returned {len(found)} results for {len(parts)} batches.")
@@ -107,7 +110,10 @@ async def execute_many_async(batches: Sequence[CircuitBatch], backend: Backend) 
 
 
 def _checked(result: BatchResult, batch: CircuitBatch, backend: Backend) -> BatchResult:
-    rows = len(result.values) if result.values is not None else len(result.counts or ())
+    wanted, given = ("counts", result.counts) if isinstance(batch.outputs, Counts) else ("values", result.values)
+    if given is None:
+        raise ExecutionError(f"{backend.name!r} returned no {wanted} for {type(batch.outputs).__name__}.")
+    rows = len(given)
     if rows != batch.size:
         raise ExecutionError(f"{backend.name!r} returned {rows} rows for a batch of {batch.size}.")
     return result

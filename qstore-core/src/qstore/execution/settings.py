@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import cast
 
 from qstore.errors import OptionError
 from qstore.plugins import Backend, get_backend
@@ -15,7 +14,7 @@ __all__ = ["configure", "default_backend_name", "resolve_backend"]
 FALLBACK_BACKEND = "statevector"
 """The embedded simulator; the router takes its place once it exists."""
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a backend's factory may ask for another backend
 _default: str | None = None
 _made: dict[str, Backend] = {}
 
@@ -30,7 +29,7 @@ def configure(*, default_backend: str | None = None) -> None:
     Raises:
         BackendUnavailable: no such backend.
     """
-    global _default
+    global _default  # noqa: PLW0603  # a default of the process is the point
     if default_backend is not None:
         resolve_backend(default_backend)
         _default = default_backend
@@ -52,7 +51,7 @@ def resolve_backend(backend: Backend | str | None) -> Backend:
         # A look at the one method is enough here; a full isinstance check against the Protocol costs microseconds.
         if not hasattr(backend, "run"):
             raise OptionError(f"backend must be a registered name or a Backend, got {backend!r}.")
-        return cast("Backend", backend)
+        return backend
     name = backend or default_backend_name()
     found = _made.get(name)
     if found is None:

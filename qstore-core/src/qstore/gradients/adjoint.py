@@ -8,7 +8,7 @@ arXiv:2009.02823.
 from __future__ import annotations
 
 from qstore.batch import CircuitBatch
-from qstore.plugins import Backend, DifferentiableBackend, supports
+from qstore.plugins import Backend, is_differentiable
 
 __all__ = ["Adjoint"]
 
@@ -19,7 +19,7 @@ class Adjoint:
     def reason_against(self, batch: CircuitBatch, backend: Backend) -> str | None:
         """Why this backend cannot differentiate this batch by itself; None when it can."""
         kind = type(batch.outputs).__name__
-        if not supports(backend, DifferentiableBackend):
+        if not is_differentiable(backend):
             return f"{backend.name!r} has no vjp"
         if batch.shots is not None:
             return "shots leave no state to sweep back through"

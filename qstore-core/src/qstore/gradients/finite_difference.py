@@ -41,7 +41,9 @@ class FiniteDifference:
             raise OptionError(f"epsilon must be a positive number, got {epsilon!r}.")
         self._epsilon = epsilon
 
-    def expand(self, batch: CircuitBatch, *, wrt: Collection[str], step: int = 0) -> tuple[CircuitBatch, ...]:
+    def expand(
+        self, batch: CircuitBatch, *, wrt: Collection[str], step: int = 0  # noqa: ARG002  # the contract has it
+    ) -> tuple[CircuitBatch, ...]:
         """The batch itself, then for every entry a batch above and below, stacked into one per parameter.
 
         Raises:
@@ -53,7 +55,7 @@ class FiniteDifference:
 
     def combine(
         self, batch: CircuitBatch, results: Sequence[BatchResult], cotangent: NDArray[Any], *, wrt: Collection[str],
-        step: int = 0,
+        step: int = 0,  # noqa: ARG002  # as above
     ) -> tuple[BatchResult, Gradients]:  # fmt: skip
         """The values and the gradients."""
         gradients = {}

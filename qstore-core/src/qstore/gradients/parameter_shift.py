@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from qstore.batch import BatchResult, CircuitBatch
 from qstore.batch.streams import derived_keys
 from qstore.circuit import Amplitudes, ShiftRule
+from qstore.errors import BindingError
 from qstore.gradients.linear import linear_cotangent, linear_outputs, original_result
-from qstore.gradients.slots import SLOTS, SlotTemplate, slot_template
+from qstore.gradients.slots import SLOTS, Preparation, SlotTemplate, slot_template
 from qstore.plugins import Gradients
 
 __all__ = ["ParameterShift"]
@@ -37,7 +38,9 @@ AMPLITUDE_STEP = 0.5
 class ParameterShift:
     """Two- and four-term parameter-shift rules, and their counterpart for initial amplitudes."""
 
-    def expand(self, batch: CircuitBatch, *, wrt: Collection[str], step: int = 0) -> tuple[CircuitBatch, ...]:
+    def expand(
+        self, batch: CircuitBatch, *, wrt: Collection[str], step: int = 0  # noqa: ARG002  # the contract has it
+    ) -> tuple[CircuitBatch, ...]:
         """The batch itself, then one batch with all shifted angles, then two per amplitude parameter.
 
         Raises:
@@ -46,13 +49,12 @@ class ParameterShift:
         slots = slot_template(batch.circuit)
         plain = batch.replace(outputs=linear_outputs(batch.outputs))
         shifted = [_shifted_angles(plain, slots, wrt)] if slots.trainable(wrt) else []
-        amplitudes = [_shifted_amplitudes(plain, slots, source, part)
-                      for source in slots.amplitudes for part in _parts(source, wrt)]  # fmt: skip
+        amplitudes = [_shifted_amplitudes(plain, slots, number, part) for number, part in _parts(slots, wrt)]
         return (plain, *shifted, *amplitudes)
 
     def combine(
         self, batch: CircuitBatch, results: Sequence[BatchResult], cotangent: NDArray[Any], *, wrt: Collection[str],
-        step: int = 0,
+        step: int = 0,  # noqa: ARG002  # as above
     ) -> tuple[BatchResult, Gradients]:  # fmt: skip
         """The values and the gradients."""
         slots = slot_template(batch.circuit)
@@ -71,10 +73,12 @@ class ParameterShift:
                 position += len(factors)
             gradients.update(slots.pull_back(batch, per_slot, wrt))
         value = _contracted(plain, weights)[0]
-        for source in slots.amplitudes:
-            for part in _parts(source, wrt):
-                scalars = _contracted(next(remaining), weights)
-                gradients[part] = _amplitude_gradient(batch, source, part, value, scalars)
+        for number, part in _parts(slots, wrt):
+            scalars = _contracted(next(remaining), weights)
+            source = slots.preparations[number].source
+            name = source.parameters[part].name
+            gradient = _amplitude_gradient(batch, source, name, value, scalars)
+            gradients[name] = gradients[name] + gradient if name in gradients else gradient
         for name in wrt:
             if name not in gradients:
                 gradients[name] = np.zeros_like(batch.bindings[name])
@@ -105,32 +109,33 @@ def _shifted_angles(batch: CircuitBatch, slots: SlotTemplate, wrt: Collection[st
     for index, (number, shift) in enumerate(moves):
         stacked[index, :, number] += shift
     bindings = {SLOTS: stacked.reshape(-1, angles.shape[1])}
-    for part in (p.name for source in slots.amplitudes for p in source.parameters):
-        bindings[part] = _repeated(batch, part, len(moves))
+    for preparation in slots.preparations:
+        bindings |= _repeated(batch, preparation, len(moves))
     return batch.replace(circuit=slots.template, bindings=bindings, **_keys(batch, len(moves), first=0))
 
 
-def _shifted_amplitudes(batch: CircuitBatch, slots: SlotTemplate, source: Amplitudes, part: str) -> CircuitBatch:
-    """Rows: for each sign and amplitude j, the batch's rows with s e_j added to the normalised vector."""
+def _shifted_amplitudes(batch: CircuitBatch, slots: SlotTemplate, number: int, part: int) -> CircuitBatch:
+    """Rows: for each sign and amplitude j, the batch's rows with s e_j added to one part of the normalised vector."""
+    source, slot = slots.preparations[number]
     norms, arrays = _norms(batch, source)
-    size = arrays[part].shape[1]
+    size = source.parameters[part].size
     bindings: dict[str, Array] = {}
-    for name, array in arrays.items():
-        unit = array / norms[:, None]
+    for position, (old, new) in enumerate(zip(source.parameters, slot.parameters, strict=True)):
+        unit = arrays[old.name] / norms[:, None]
         stacked = np.broadcast_to(unit, (2, size, *unit.shape)).copy()
-        if name == part:
+        if position == part:
             entries = np.arange(size)
             stacked[0, entries, :, entries] += AMPLITUDE_STEP
             stacked[1, entries, :, entries] -= AMPLITUDE_STEP
-        bindings[name] = stacked.reshape(-1, size)
+        bindings[new.name] = stacked.reshape(-1, size)
     if slots.rules:
         angles = slots.angles(batch)
         bindings[SLOTS] = np.broadcast_to(angles, (2 * size, *angles.shape)).reshape(-1, angles.shape[1])
-    for other in (p.name for each in slots.amplitudes for p in each.parameters):
-        if other not in bindings:
-            bindings[other] = _repeated(batch, other, 2 * size)
+    for other in slots.preparations:
+        if other.slot is not slot:
+            bindings |= _repeated(batch, other, 2 * size)
     # Far from the numbers of the shifted angles, so that no two circuits of a row share a key.
-    first = (1 + [p.name for p in batch.circuit.parameters].index(part)) << 32
+    first = (1 + 2 * number + part) << 32
     return batch.replace(circuit=slots.template, bindings=bindings, **_keys(batch, 2 * size, first=first))
 
 
@@ -154,16 +159,25 @@ def _norms(batch: CircuitBatch, source: Amplitudes) -> tuple[Array, dict[str, Ar
     for parameter in source.parameters:
         given = batch.bindings[parameter.name]
         arrays[parameter.name] = np.broadcast_to(given, (batch.size, parameter.size))
-    return np.sqrt(sum((array**2).sum(axis=1) for array in arrays.values())), arrays
+    norms: Array = np.sqrt(np.sum([(array**2).sum(axis=1) for array in arrays.values()], axis=0))
+    if not norms.all():
+        names = " and ".join(map(repr, arrays))
+        raise BindingError(f"Row {int(norms.argmin())} of {names} is zero: it has no direction to prepare a state from.")
+    return norms, arrays
 
 
-def _parts(source: Amplitudes, wrt: Collection[str]) -> list[str]:
-    return [parameter.name for parameter in source.parameters if parameter.name in wrt]
+def _parts(slots: SlotTemplate, wrt: Collection[str]) -> list[tuple[int, int]]:
+    """The (preparation, part) pairs that read a parameter of `wrt`; part 0 is the real one."""
+    return [(number, part) for number, (source, _) in enumerate(slots.preparations)
+            for part, parameter in enumerate(source.parameters) if parameter.name in wrt]  # fmt: skip
 
 
-def _repeated(batch: CircuitBatch, name: str, times: int) -> Array:
-    array = batch.bindings[name]
-    return np.tile(array, (times, *[1] * (array.ndim - 1))) if name in batch.per_sample else array
+def _repeated(batch: CircuitBatch, preparation: Preparation, times: int) -> dict[str, Array]:
+    repeated = {}
+    for old, new in zip(preparation.source.parameters, preparation.slot.parameters, strict=True):
+        array = batch.bindings[old.name]
+        repeated[new.name] = np.tile(array, (times, 1)) if old.name in batch.per_sample else array
+    return repeated
 
 
 def _keys(batch: CircuitBatch, copies: int, *, first: int) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 """A circuit with one parameter entry per angle occurrence, so that each occurrence can be shifted by itself.
 
 `w[0]` may enter a circuit in ten places. The product rule shifts each place alone; so the shifted circuits are rows
-of one batch of the *slot template*, whose only angle parameter holds the angles themselves.
+of one batch of the *slot template*, whose only angle parameter holds the angles themselves. The same goes for the
+amplitudes of an `initialize`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,21 +25,29 @@ SLOTS = "angle slots"
 """Name of the parameter that holds the angles."""
 
 
+class Preparation(NamedTuple):
+    """An `initialize`: the parameters it reads in the user's circuit, and those it reads in the slot template."""
+
+    source: Amplitudes
+    slot: Amplitudes
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SlotTemplate:
     """A template in slot form.
 
     Attributes:
-        template: reads its angles from the parameter `SLOTS` of shape (n_slots,), amplitudes from the old parameters.
+        template: reads its angles from the parameter `SLOTS` of shape (n_slots,), amplitudes from parameters that
+            each `initialize` has for itself.
         binding_map: from the user's bindings to the slots.
         rules: the shift rule of each slot.
-        amplitudes: every `initialize` that reads parameters.
+        preparations: every `initialize` that reads parameters.
     """
 
     template: Template
     binding_map: BindingMap
     rules: tuple[ShiftRule, ...]
-    amplitudes: tuple[Amplitudes, ...]
+    preparations: tuple[Preparation, ...]
 
     def angles(self, batch: CircuitBatch) -> NDArray[np.float64]:
         """The angles of every row, (B, n_slots)."""
@@ -74,5 +84,12 @@ def slot_template(circuit: Template) -> SlotTemplate:
         angles[position] = Angle((Term(parameter, number, 1.0),))
         operations[index] = replace(op, angles=tuple(angles))
         rules.append(op.spec.shift_rules[position])
-    amplitudes = tuple(op.amplitudes for op in operations if op.amplitudes is not None and op.amplitudes.parameters)
-    return SlotTemplate(Template(circuit.n_qubits, operations), binding_map, tuple(rules), amplitudes)
+    preparations = []
+    for index, op in enumerate(operations):
+        if op.amplitudes is not None and op.amplitudes.parameters:
+            own = (Parameter(f"amplitudes {index} {part}", p.shape)
+                   for part, p in zip(("real", "imag"), op.amplitudes.parameters, strict=False))  # fmt: skip
+            slot = Amplitudes((), *own)
+            operations[index] = replace(op, amplitudes=slot)
+            preparations.append(Preparation(op.amplitudes, slot))
+    return SlotTemplate(Template(circuit.n_qubits, operations), binding_map, tuple(rules), tuple(preparations))

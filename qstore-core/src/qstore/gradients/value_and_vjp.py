@@ -21,9 +21,10 @@ from qstore.plugins import (
     GradientMethod,
     Gradients,
     NativeGradientMethod,
-    SyncDifferentiableBackend,
+    expands,
     get_gradient_method,
-    supports,
+    is_native,
+    is_sync_differentiable,
 )
 
 __all__ = ["differentiate", "differentiate_async", "value_and_vjp", "value_and_vjp_async"]
@@ -33,7 +34,7 @@ PREFERRED, ALWAYS = "adjoint", "parameter_shift"
 _made: dict[str, GradientMethod | NativeGradientMethod] = {}
 
 
-def value_and_vjp(
+def value_and_vjp(  # noqa: D417  # arguments that mean the same as in `run` share a line
     circuit: QuantumCircuit | Template,
     bindings: Mapping[str, ArrayLike] | None = None,
     outputs: Output | None = None,
@@ -69,9 +70,9 @@ def value_and_vjp(
     Example:
         >>> import numpy as np, qstore as qs
         >>> circuit = qs.QuantumCircuit(1).rx(0, "t")
-        >>> values, grads = qs.value_and_vjp(circuit, {"t": np.array([0.0, np.pi / 2])}, qs.Expectations([qs.Z(0)]))
+        >>> values, grads = qs.value_and_vjp(circuit, {"t": np.array([np.pi / 6, np.pi / 2])}, qs.Expectations([qs.Z(0)]))
         >>> values.round(6).tolist(), grads["t"].round(6).tolist()
-        ([[1.0], [0.0]], [-0.0, -1.0])
+        ([[0.866025], [0.0]], [-0.5, -1.0])
     """
     batch = CircuitBatch.of(circuit, bindings, outputs, shots=shots, seed=seed)
     result, gradients = differentiate(batch, resolve_backend(backend), cotangent, gradient_method, wrt, step)
@@ -109,10 +110,12 @@ def differentiate(
 ) -> tuple[BatchResult, Gradients]:
     """`value_and_vjp` for a batch that exists already; returns the whole result."""
     method, names, weights = _prepared(batch, backend, cotangent, gradient_method, wrt)
-    if not supports(method, GradientMethod):
-        if supports(backend, SyncDifferentiableBackend):
+    if not expands(method):
+        if is_sync_differentiable(backend):
             return backend.vjp_sync(batch, weights, names)
-        from qstore.execution.bridge import wait_for  # asyncio is only needed for backends that wait for something
+        from qstore.execution.bridge import (
+            wait_for,  # asyncio is only needed for backends that wait for something
+        )
 
         return wait_for(cast("DifferentiableBackend", backend).vjp(batch, weights, names))
     results = execute_many(method.expand(batch, wrt=names, step=step), backend)
@@ -129,7 +132,7 @@ async def differentiate_async(
 ) -> tuple[BatchResult, Gradients]:
     """The twin of `differentiate` for coroutines."""
     method, names, weights = _prepared(batch, backend, cotangent, gradient_method, wrt)
-    if not supports(method, GradientMethod):
+    if not expands(method):
         return await cast("DifferentiableBackend", backend).vjp(batch, weights, names)
     results = await execute_many_async(method.expand(batch, wrt=names, step=step), backend)
     return method.combine(batch, results, weights, wrt=names, step=step)
@@ -148,9 +151,9 @@ def _prepared(
 
 def _chosen(batch: CircuitBatch, backend: Backend, wanted: Method) -> GradientMethod | NativeGradientMethod:
     method = _by_name(PREFERRED if wanted is None else wanted) if wanted is None or isinstance(wanted, str) else wanted
-    if supports(method, GradientMethod):
+    if expands(method):
         return method
-    if not supports(method, NativeGradientMethod):
+    if not is_native(method):
         raise OptionError(f"gradient_method must be a registered name or a method, got {wanted!r}.")
     reason = method.reason_against(batch, backend)
     if reason is None:
@@ -195,6 +198,8 @@ def _cotangent(batch: CircuitBatch, given: ArrayLike | None) -> NDArray[Any]:
         raise BindingError(f"The cotangent of real values must be real: {exc}") from exc
     if array.shape != shape:
         raise BindingError(f"The cotangent has shape {array.shape}, the values have {shape}.")
-    if not np.isfinite(array.sum()) and not np.isfinite(array).all():
+    with np.errstate(invalid="ignore", over="ignore"):
+        suspicious = not np.isfinite(array.sum())
+    if suspicious and not np.isfinite(array).all():
         raise BindingError("The cotangent has entries that are NaN or infinite; check the loss and the learning rate.")
     return array

@@ -7,8 +7,9 @@ Source: Kandala et al., "Hardware-efficient variational quantum eigensolver for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from qstore.circuit import Parameter, QuantumCircuit
 from qstore.errors import OptionError, nearest_names
@@ -30,7 +31,7 @@ def _full(n: int) -> list[tuple[int, int]]:
 
 
 ENTANGLEMENTS = MappingProxyType(
-    {"linear": _linear, "circular": _circular, "full": _full, "none": lambda n: []}  # noqa: ARG005  # same signature
+    {"linear": _linear, "circular": _circular, "full": _full, "none": lambda _: []}
 )
 """Pattern name to a function from the number of qubits to (control, target) pairs."""
 
@@ -45,7 +46,7 @@ def _amplitude_encoding(circuit: QuantumCircuit) -> None:
     circuit.initialize(Parameter("x", (1 << circuit.n_qubits,)))
 
 
-ENCODINGS: MappingProxyType[str, Callable[[QuantumCircuit], None]] = MappingProxyType(
+ENCODINGS: Mapping[str, Callable[[QuantumCircuit], None]] = MappingProxyType(
     {"angle": _angle_encoding, "amplitude": _amplitude_encoding}
 )
 """Encoding name to a function that appends it, with the data in the parameter "x"."""
@@ -61,7 +62,8 @@ def entangling_pairs(n_qubits: int, entanglement: str) -> list[tuple[int, int]]:
         >>> entangling_pairs(3, "circular")
         [(0, 1), (1, 2), (2, 0)]
     """
-    return list(_looked_up(ENTANGLEMENTS, entanglement, "entanglement")(n_qubits))
+    pairs: list[tuple[int, int]] = _looked_up(ENTANGLEMENTS, entanglement, "entanglement")(n_qubits)
+    return pairs
 
 
 def hardware_efficient_circuit(
@@ -98,7 +100,7 @@ def hardware_efficient_circuit(
     return circuit
 
 
-def _looked_up(table: MappingProxyType[str, Callable[..., object]], name: str, what: str) -> Callable[..., object]:
+def _looked_up(table: Mapping[str, Callable[..., Any]], name: str, what: str) -> Callable[..., Any]:
     if name not in table:
         hint = nearest_names(str(name), list(table))
         raise OptionError(f"{what} must be one of {list(table)}, got {name!r}.{hint}")

@@ -11,11 +11,23 @@ from qstore.plugins.contracts import (
     RunsMany,
     SyncBackend,
     SyncDifferentiableBackend,
-    supports,
+    expands,
+    is_differentiable,
+    is_native,
+    is_sync,
+    is_sync_differentiable,
+    runs_many,
 )
 from qstore.plugins.hookspecs import hookimpl
 from qstore.plugins.manager import BrokenPlugin, Loaded, loaded_plugins, read_plugins, reload_plugins
-from qstore.plugins.specs import BackendSpec, CommandSpec, ConverterSpec, FrameworkSpec, GradientSpec, load_factory
+from qstore.plugins.specs import (
+    BackendSpec,
+    CommandSpec,
+    ConverterSpec,
+    FrameworkSpec,
+    GradientSpec,
+    load_factory,
+)
 from qstore.plugins.versions import API_VERSION
 
 __all__ = [
@@ -35,12 +47,17 @@ __all__ = [
     "RunsMany",
     "SyncBackend",
     "SyncDifferentiableBackend",
+    "expands",
     "get_backend",
     "get_gradient_method",
     "hookimpl",
+    "is_differentiable",
+    "is_native",
+    "is_sync",
+    "is_sync_differentiable",
     "load_factory",
     "loaded_plugins",
     "read_plugins",
     "reload_plugins",
-    "supports",
+    "runs_many",
 ]

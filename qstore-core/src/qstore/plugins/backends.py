@@ -93,6 +93,8 @@ def _called(factory: Callable[..., Any], options: Mapping[str, Any], what: str) 
         raise
     except TypeError as exc:
         raise OptionError(f"{what} does not take the options {dict.fromkeys(options, '...')}: {exc}") from exc
+    except ImportError as exc:
+        raise BackendUnavailable(f"{what} is installed but does not start: {exc}. Run 'qstore doctor --imports'.") from exc
 
 
 def _missing(name: str, names: list[str]) -> str:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every Protocol a plugin may implement.
 
-A backend implements `Backend`; each further ability is a Protocol of its own, found by its methods and never by a
-flag that raises later. What the abilities can do for a given batch is data: `Capabilities`.
+A backend implements `Backend`; each further ability is a Protocol of its own, found by its method and never by a
+flag that raises later. What the abilities can do for a given batch is data: `Capabilities`. The functions below the
+Protocols ask for one method by name: `isinstance` against a Protocol takes longer than running a small circuit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,13 @@ __all__ = [
     "RunsMany",
     "SyncBackend",
     "SyncDifferentiableBackend",
-    "supports",
+    "expands",
+    "is_differentiable",
+    "is_native",
+    "is_sync",
+    "is_sync_differentiable",
+    "runs_many",
 ]
-
-Contract = TypeVar("Contract")
 
 Gradients = Mapping[str, NDArray[np.float64]]
 """By parameter name, each shaped like its binding: the parameter's shape, or (batch, ...) for a per-sample one."""
@@ -53,16 +56,14 @@ class Backend(Protocol):
         """Run every row of a batch."""
 
 
-@runtime_checkable
-class RunsMany(Protocol):
+class RunsMany(Backend, Protocol):
     """A backend that takes several batches, of different circuits, in one go."""
 
     async def run_many(self, batches: Sequence[CircuitBatch]) -> Sequence[BatchResult]:
         """The results in the order of the batches."""
 
 
-@runtime_checkable
-class DifferentiableBackend(Protocol):
+class DifferentiableBackend(Backend, Protocol):
     """A backend that computes vector-Jacobian products itself."""
 
     async def vjp(
@@ -71,16 +72,14 @@ class DifferentiableBackend(Protocol):
         """The values of a batch and the gradient of `sum(cotangent * values)` for the parameters in `wrt` (all)."""
 
 
-@runtime_checkable
-class SyncBackend(Protocol):
+class SyncBackend(Backend, Protocol):
     """A local backend that sync callers use directly, without an event loop."""
 
     def run_sync(self, batch: CircuitBatch) -> BatchResult:
         """As `run`."""
 
 
-@runtime_checkable
-class SyncDifferentiableBackend(Protocol):
+class SyncDifferentiableBackend(Backend, Protocol):
     """The synchronous twin of `DifferentiableBackend`."""
 
     def vjp_sync(
@@ -89,7 +88,6 @@ class SyncDifferentiableBackend(Protocol):
         """As `vjp`."""
 
 
-@runtime_checkable
 class GradientMethod(Protocol):
     """A pair of pure functions: which circuits to run, and how their results make a gradient.
 
@@ -106,7 +104,6 @@ class GradientMethod(Protocol):
         """The batch's own result and the gradients, from the results of `expand`'s batches in their order."""
 
 
-@runtime_checkable
 class NativeGradientMethod(Protocol):
     """A gradient method that the backend carries out by its own `vjp`."""
 
@@ -114,15 +111,31 @@ class NativeGradientMethod(Protocol):
         """Why this backend cannot differentiate this batch by itself; None when it can."""
 
 
-def supports(candidate: object, contract: type[Contract]) -> TypeGuard[Contract]:
-    """Whether an object's class has the methods of one of the contracts above (those without attributes).
-
-    As `isinstance`, but asked once per class: Python looks a Protocol up afresh each time, which takes longer than
-    running a small circuit.
-    """
-    return _has_methods(type(candidate), contract)
+def runs_many(backend: Backend) -> TypeGuard[RunsMany]:
+    """Whether a backend has `run_many`."""
+    return hasattr(backend, "run_many")
 
 
-@lru_cache(maxsize=1024)
-def _has_methods(kind: type, contract: type) -> bool:
-    return issubclass(kind, contract)
+def is_differentiable(backend: Backend) -> TypeGuard[DifferentiableBackend]:
+    """Whether a backend has `vjp`."""
+    return hasattr(backend, "vjp")
+
+
+def is_sync(backend: Backend) -> TypeGuard[SyncBackend]:
+    """Whether a backend has `run_sync`."""
+    return hasattr(backend, "run_sync")
+
+
+def is_sync_differentiable(backend: Backend) -> TypeGuard[SyncDifferentiableBackend]:
+    """Whether a backend has `vjp_sync`."""
+    return hasattr(backend, "vjp_sync")
+
+
+def expands(method: object) -> TypeGuard[GradientMethod]:
+    """Whether a gradient method runs circuits of its own making."""
+    return hasattr(method, "expand") and hasattr(method, "combine")
+
+
+def is_native(method: object) -> TypeGuard[NativeGradientMethod]:
+    """Whether a gradient method is carried out by the backend."""
+    return hasattr(method, "reason_against")

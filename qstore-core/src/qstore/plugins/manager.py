@@ -12,10 +12,12 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pluggy
 
+from qstore.batch import Capabilities
 from qstore.plugins import hookspecs
 from qstore.plugins.specs import BackendSpec, CommandSpec, ConverterSpec, FrameworkSpec, GradientSpec, Spec
 from qstore.plugins.versions import incompatibility
@@ -107,7 +109,7 @@ class _Reader:
         try:
             plugin = point.load()
             self.manager.register(plugin, name=f"{distribution}:{point.name}")
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # it is reported with its reason
             # A stranger's module may raise anything; it must not take the others down.
             reason = f"{type(exc).__name__} while loading {point.value!r}: {exc}"
             self.report(BrokenPlugin(point.name, distribution, reason))
@@ -126,7 +128,7 @@ class _Reader:
             name = impl.plugin_name.rpartition(":")[2]
             try:
                 specs = list(impl.function())
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001  # it is reported with its reason
                 # As above: only this plugin's hook is lost.
                 self.report(BrokenPlugin(name, distribution, f"{type(exc).__name__} in {hook}(): {exc}"))
                 continue
@@ -141,7 +143,7 @@ class _Reader:
     def _enter(
         self, entries: dict[str, Registered[AnySpec]], refused: set[str], entry: Registered[AnySpec], plugin: str
     ) -> None:
-        for name in (entry.spec.name, *getattr(entry.spec, "aliases", ())):
+        for name in dict.fromkeys((entry.spec.name, *getattr(entry.spec, "aliases", ()))):
             other = entries.get(name)
             if name in refused or (other is not None and (_is_paid(entry.spec) or _is_paid(other.spec))):
                 # Money could go to the wrong one, so neither gets the name.
@@ -182,13 +184,13 @@ def read_plugins(points: Iterable[EntryPoint] | None = None) -> Loaded:
     )
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a plugin that looks at its siblings while it loads must not hang
 _loaded: Loaded | None = None
 
 
 def loaded_plugins() -> Loaded:
     """What is installed, read once per process."""
-    global _loaded
+    global _loaded  # noqa: PLW0603  # one per process is the point
     with _lock:
         if _loaded is None:
             _loaded = read_plugins()
@@ -197,15 +199,20 @@ def loaded_plugins() -> Loaded:
 
 def reload_plugins() -> Loaded:
     """Read the installed plugins again, for instance after an installation in a notebook."""
-    global _loaded
+    global _loaded  # noqa: PLW0603  # one per process is the point
     with _lock:
         _loaded = None
     return loaded_plugins()
 
 
-def _unusable(spec: object, kind: type[Spec]) -> str | None:
+def _unusable(spec: object, kind: type[AnySpec]) -> str | None:
     if not isinstance(spec, kind):
         return f"it registered {spec!r:.80}, which is no {kind.__name__}"
+    names = (spec.name, *spec.aliases) if isinstance(spec, BackendSpec) else (spec.name,)
+    if not all(isinstance(name, str) and name for name in names):
+        return f"it registered a {kind.__name__} whose names {names!r:.80} are not all non-empty strings"
+    if isinstance(spec, BackendSpec) and not isinstance(spec.capabilities, (Capabilities, NoneType)):
+        return f"{spec.name!r}: its capabilities are {spec.capabilities!r:.80}, not a Capabilities"
     mismatch = incompatibility(spec.api_version)
     return f"{spec.name!r}: {mismatch}" if mismatch else None
 
