@@ -107,7 +107,11 @@ def unitary_names(n: int) -> list[str]:
 
 
 def random_circuit(
-    n: int, gates: int, rng: np.random.Generator, names: list[str] | None = None, sizes: tuple[int, int] = (5, 4)
+    n: int,
+    gates: int,
+    rng: np.random.Generator,
+    names: list[str] | None = None,
+    sizes: tuple[int, int] = (5, 4),
 ) -> QuantumCircuit:
     """Gates of the table with angles from the shared `w` and the per-sample `x`, constants and sums among them."""
     w, x = Parameter("w", (sizes[0],)), Parameter("x", (sizes[1],))
@@ -140,16 +144,22 @@ class Dense:
     names = staticmethod(unitary_names)
 
     @staticmethod
-    def bindings(rng: np.random.Generator, batch: int, sizes: tuple[int, int] = (5, 4)) -> dict[str, np.ndarray]:
+    def bindings(
+        rng: np.random.Generator, batch: int, sizes: tuple[int, int] = (5, 4)
+    ) -> dict[str, np.ndarray]:
         return {"w": rng.normal(size=sizes[0]), "x": rng.normal(size=(batch, sizes[1]))}
 
     @staticmethod
-    def rows(bindings: dict[str, np.ndarray], batch: int, shared: tuple[str, ...] = ("w",)) -> list[dict[str, np.ndarray]]:
+    def rows(
+        bindings: dict[str, np.ndarray], batch: int, shared: tuple[str, ...] = ("w",)
+    ) -> list[dict[str, np.ndarray]]:
         return [{k: v if k in shared else v[b] for k, v in bindings.items()} for b in range(batch)]
 
     @staticmethod
     def derivative(
-        function: Callable[[dict[str, np.ndarray]], float], bindings: dict[str, np.ndarray], step: float = 1e-5
+        function: Callable[[dict[str, np.ndarray]], float],
+        bindings: dict[str, np.ndarray],
+        step: float = 1e-5,
     ) -> dict[str, np.ndarray]:
         """Central differences of a function of all bindings."""
         result = {}

@@ -53,17 +53,23 @@ def test_amplitudes_without_a_direction_are_refused():
 
 def test_a_cotangent_of_the_wrong_shape_is_refused():
     batch = CircuitBatch.of(QuantumCircuit(2).ry(0, "t"), {"t": np.zeros(3)}, Expectations([Z(0)]))
-    with pytest.raises(OptionError, match=r"cotangent has shape \(3, 2\); the values of this batch have \(3, 1\)"):
+    with pytest.raises(
+        OptionError, match=r"cotangent has shape \(3, 2\); the values of this batch have \(3, 1\)"
+    ):
         StatevectorBackend().vjp_sync(batch, np.zeros((3, 2)))
 
 
 def test_empty_and_constant_circuits_run():
     backend = StatevectorBackend()
     assert backend.run_sync(CircuitBatch.of(QuantumCircuit(1), {}, StateVector())).values.tolist() == [[1, 0]]
-    assert backend.run_sync(CircuitBatch.of(QuantumCircuit(10), {}, Expectations([Z(9)]))).values.tolist() == [[1]]
+    assert backend.run_sync(
+        CircuitBatch.of(QuantumCircuit(10), {}, Expectations([Z(9)]))
+    ).values.tolist() == [[1]]
     circuit = QuantumCircuit(13).x(12).cx(12, 0)
     assert backend.run_sync(CircuitBatch.of(circuit, {}, Expectations([Z(0)]))).values.tolist() == [[-1]]
-    result, gradients = backend.vjp_sync(CircuitBatch.of(QuantumCircuit(2).h(0), {}, Expectations([Z(0)])), np.ones((1, 1)))
+    result, gradients = backend.vjp_sync(
+        CircuitBatch.of(QuantumCircuit(2).h(0), {}, Expectations([Z(0)])), np.ones((1, 1))
+    )
     assert abs(result.values[0, 0]) < 1e-15
     assert gradients == {}
 
@@ -108,7 +114,9 @@ def test_new_circuits_and_read_only_arrays_compile_nothing(dense):
             bindings = dense.bindings(rng, batch)
             cotangent = np.ones((batch, 1))
             cotangent.flags.writeable = False
-            circuit = CircuitBatch.of(dense.circuit(n, 9, rng), bindings, Expectations([dense.observable(n, 2, rng)]))
+            circuit = CircuitBatch.of(
+                dense.circuit(n, 9, rng), bindings, Expectations([dense.observable(n, 2, rng)])
+            )
             backend.vjp_sync(circuit, cotangent)
             backend.run_sync(circuit)
             backend.run_sync(CircuitBatch.of(QuantumCircuit(n).ry(0, "t"), {"t": 0.1}, Probabilities()))

@@ -41,7 +41,9 @@ def test_random_circuits_give_the_dense_statevector(n, precision, dense):
         np.testing.assert_allclose(found, wanted, atol=TOLERANCE[precision])
 
 
-@pytest.mark.parametrize(("n", "batch", "threads"), [(9, 9, 2), (11, 2, 1), (12, 2, 2), (13, 1, 3), (14, 9, 1)])
+@pytest.mark.parametrize(
+    ("n", "batch", "threads"), [(9, 9, 2), (11, 2, 1), (12, 2, 2), (13, 1, 3), (14, 9, 1)]
+)
 def test_states_larger_than_a_block_are_the_same_with_any_number_of_threads(n, batch, threads, dense):
     rng = np.random.default_rng(n)
     circuit = dense.circuit(n, 8 * n, rng)
@@ -72,7 +74,9 @@ def test_cirq_agrees_on_random_circuits(n, dense):
     for row, sample in enumerate(dense.rows(bindings, 2)):
         moments = cirq.Circuit()
         for op in circuit.operations:
-            matrix = op.matrix() if op.unitary else op.spec.matrix(np.array([a.value(sample) for a in op.angles]))
+            matrix = (
+                op.matrix() if op.unitary else op.spec.matrix(np.array([a.value(sample) for a in op.angles]))
+            )
             moments.append(cirq.MatrixGate(matrix).on(*[line[q] for q in reversed(op.qubits)]))
         wanted = cirq.final_state_vector(moments, qubit_order=line[::-1], dtype=np.complex128)
         np.testing.assert_allclose(found[row], wanted, atol=1e-9)

@@ -31,7 +31,10 @@ def loss_of(template, outputs, cotangent, dense, shared):
 
     def loss(bindings):
         rows = dense.rows(bindings, batch, shared)
-        return sum(np.sum(np.conj(g) * values(dense.state(template, row))).real for g, row in zip(cotangent, rows, strict=True))
+        return sum(
+            np.sum(np.conj(g) * values(dense.state(template, row))).real
+            for g, row in zip(cotangent, rows, strict=True)
+        )
 
     return loss
 
@@ -80,7 +83,12 @@ def test_gradients_for_initial_amplitudes_agree(dense):
     a, re, im = Parameter("a", (4,)), Parameter("re", (2,)), Parameter("im", (2,))
     circuit = QuantumCircuit(4).ry(3, "t").initialize(a, (2, 0)).initialize(re, 1, imag=im)
     circuit.rx(0, "t").cx(0, 1).rzz(1, 2, 0.7).ry(2, "t").cx(3, 2).ch(1, 0)
-    bindings = {"t": np.array(0.6), "a": rng.normal(size=(3, 4)), "re": rng.normal(size=2), "im": rng.normal(size=(3, 2))}
+    bindings = {
+        "t": np.array(0.6),
+        "a": rng.normal(size=(3, 4)),
+        "re": rng.normal(size=2),
+        "im": rng.normal(size=(3, 2)),
+    }
     check(circuit, bindings, Expectations([dense.observable(4, 5, rng)]), 1, dense, shared=("t", "re"))
     check(circuit, bindings, StateVector(), 16, dense, shared=("t", "re"))
 

@@ -69,7 +69,9 @@ def test_some_qubits_of_a_noisy_state(dense):
 
 def test_counts_of_a_noisy_circuit_follow_its_probabilities():
     circuit = QuantumCircuit(2).x(0).bit_flip(0, p=0.25).cx(0, 1)
-    counts = StatevectorBackend().run_sync(CircuitBatch.of(circuit, {}, Counts(), shots=40_000, seed=2)).counts[0]
+    counts = (
+        StatevectorBackend().run_sync(CircuitBatch.of(circuit, {}, Counts(), shots=40_000, seed=2)).counts[0]
+    )
     assert counts.keys() == {0, 3}
     assert abs(counts[0] - 10_000) < 500  # 5.8 standard deviations
 

@@ -33,7 +33,9 @@ def test_an_outcome_does_not_depend_on_whether_a_binding_was_shared(dense):
     circuit, bindings = dense.circuit(5, 50, rng), dense.bindings(rng, 3)
     repeated = {"w": np.repeat(bindings["w"][None], 3, axis=0), "x": bindings["x"]}
     runs = [
-        StatevectorBackend("single").run_sync(CircuitBatch.of(circuit, given, Counts(), shots=1000, seed=9)).counts
+        StatevectorBackend("single")
+        .run_sync(CircuitBatch.of(circuit, given, Counts(), shots=1000, seed=9))
+        .counts
         for given in (bindings, repeated)
     ]
     assert runs[0] == runs[1]

@@ -45,7 +45,9 @@ class StatevectorBackend:
         if precision not in _PRECISIONS:
             raise OptionError(f"precision must be one of {sorted(_PRECISIONS)}, got {precision!r}.")
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-            raise OptionError(f"threads must be an integer from 1 up, or None for all processors, got {threads!r}.")
+            raise OptionError(
+                f"threads must be an integer from 1 up, or None for all processors, got {threads!r}."
+            )
         self._precision = precision
         self._threads = threads if threads is not None else _processors()
         self._runner: Runner | None = None
@@ -87,11 +89,15 @@ class StatevectorBackend:
         start = time.perf_counter()
         if batch.shots is not None or batch.circuit.is_noisy:
             what = "measured results" if batch.shots is not None else "circuits with channels or reset"
-            raise CapabilityError(f"'statevector' has no reverse sweep for {what}; use method='parameter_shift'.")
+            raise CapabilityError(
+                f"'statevector' has no reverse sweep for {what}; use method='parameter_shift'."
+            )
         known = batch.bindings.keys()
         wanted = frozenset(known if wrt is None else wrt)
         if not wanted <= known:
-            raise BindingError(f"No parameters named {sorted(wanted - known)}; the circuit has {sorted(known)}.")
+            raise BindingError(
+                f"No parameters named {sorted(wanted - known)}; the circuit has {sorted(known)}."
+            )
         values, gradients = self._started(batch).vjp(batch, cotangent, wanted)
         return _result(batch, values, start), gradients
 
@@ -112,7 +118,9 @@ class StatevectorBackend:
 
         n = batch.circuit.n_qubits
         if n > CAPABILITIES.max_qubits:
-            raise CapabilityError(f"'statevector' runs up to {CAPABILITIES.max_qubits} qubits; this circuit has {n}.")
+            raise CapabilityError(
+                f"'statevector' runs up to {CAPABILITIES.max_qubits} qubits; this circuit has {n}."
+            )
         if batch.circuit.is_noisy:
             check_density_size(n)
         if self._runner is None:
@@ -131,7 +139,10 @@ def _processors() -> int:
 
 
 def _result(
-    batch: CircuitBatch, values: NDArray[Any] | None, start: float, counts: tuple[dict[int, int], ...] | None = None
+    batch: CircuitBatch,
+    values: NDArray[Any] | None,
+    start: float,
+    counts: tuple[dict[int, int], ...] | None = None,
 ) -> BatchResult:
     return BatchResult(
         values=values, counts=counts, n_qubits=batch.circuit.n_qubits, backend="statevector", shots=batch.shots,

@@ -21,7 +21,11 @@ _NOTHING = np.zeros((0, 0))
 
 
 def make_inputs(
-    program: Program, bindings: Bindings, per_sample: frozenset[str], size: int, cotangent: Floats | None = None
+    program: Program,
+    bindings: Bindings,
+    per_sample: frozenset[str],
+    size: int,
+    cotangent: Floats | None = None,
 ) -> Inputs:
     """Inputs of a run of `size` rows; a parameter that the program takes per sample is repeated if it is shared."""
     shared = _joined([bindings[name].reshape(-1) for name, _, _ in program.shared], np.zeros(0))
@@ -56,7 +60,9 @@ def _dense(program: Program, bindings: Bindings, per_sample: frozenset[str], siz
     for item in program.dense:
         if item.channel is not None:
             gate, angles = item.channel
-            matrix = superoperator(gate, np.stack([_evaluate(a, bindings, per_sample) for a in angles], axis=-1))
+            matrix = superoperator(
+                gate, np.stack([_evaluate(a, bindings, per_sample) for a in angles], axis=-1)
+            )
         else:
             assert item.matrix is not None
             matrix = item.matrix[None]
@@ -102,10 +108,14 @@ def gradients_by_name(
                 found[name] = totals[first : first + width].reshape(bindings[name].shape)
     for name, first, width in program.samples:
         if name in wanted:
-            found[name] = np.ascontiguousarray(arrays.samples[:, first : first + width]).reshape(bindings[name].shape)
+            found[name] = np.ascontiguousarray(arrays.samples[:, first : first + width]).reshape(
+                bindings[name].shape
+            )
     if len(arrays.start):
         cotangent = arrays.start.view(np.complex128)
-        for name, gradient in pull_back_start(program.starts, program.n_qubits, bindings, cotangent, wanted).items():
+        for name, gradient in pull_back_start(
+            program.starts, program.n_qubits, bindings, cotangent, wanted
+        ).items():
             found[name] = found[name] + gradient if name in found else gradient
     for name in wanted:
         if name not in found:

@@ -96,7 +96,17 @@ class Engine:
         def task(w: int) -> Callable[[], None]:
             psi, lam, area = scratch[w]
             return lambda: sweep.run_tiles(
-                psi, lam, self.program.arrays, self.readout, inputs, cuts[w], cuts[w + 1], back_to, values, grads, area
+                psi,
+                lam,
+                self.program.arrays,
+                self.readout,
+                inputs,
+                cuts[w],
+                cuts[w + 1],
+                back_to,
+                values,
+                grads,
+                area,
             )
 
         _shared_out([task(w) for w in range(workers)])
@@ -105,7 +115,12 @@ class Engine:
     # ---- one tile in slices ----------------------------------------------------------------------------------------
 
     def _run_sliced(
-        self, inputs: layout.Inputs, values: Floats, gradients: layout.GradientArrays | None, tiles: int, workers: int
+        self,
+        inputs: layout.Inputs,
+        values: Floats,
+        gradients: layout.GradientArrays | None,
+        tiles: int,
+        workers: int,
     ) -> None:
         arrays, readout = self.program.arrays, self.readout
         scratch = [self._take(backward=gradients is not None, count=1, state=w == 0) for w in range(workers)]

@@ -129,7 +129,9 @@ class Runner:
         kept = []
         for rows in chunks(batch.size, 8 * width):
             size = rows.stop - rows.start
-            check_memory(8 * width * size, f"{type(batch.outputs).__name__}() of {batch.circuit.n_qubits} qubits")
+            check_memory(
+                8 * width * size, f"{type(batch.outputs).__name__}() of {batch.circuit.n_qubits} qubits"
+            )
             values = np.empty((size, width))
             engine.run(make_inputs(engine.program, _rows(batch, rows), batch.per_sample, size), values)
             kept.append(keep(values))
@@ -182,7 +184,9 @@ def chunks(size: int, row_bytes: int) -> list[slice]:
 def _rows(batch: CircuitBatch, rows: slice) -> dict[str, Floats]:
     if rows.start == 0 and rows.stop == batch.size:
         return dict(batch.bindings)
-    return {name: array[rows] if name in batch.per_sample else array for name, array in batch.bindings.items()}
+    return {
+        name: array[rows] if name in batch.per_sample else array for name, array in batch.bindings.items()
+    }
 
 
 def _width(outputs: Output, batch: CircuitBatch) -> int:
@@ -217,7 +221,9 @@ def _upstream(batch: CircuitBatch, cotangent: NDArray[Any]) -> Floats:
     elif isinstance(outputs, StateVector):
         shape = (batch.size, 1 << n)
     else:
-        raise CapabilityError(f"{type(outputs).__name__} has no gradient; differentiate expectations or probabilities.")
+        raise CapabilityError(
+            f"{type(outputs).__name__} has no gradient; differentiate expectations or probabilities."
+        )
     given = np.asarray(cotangent)
     if given.shape != shape:
         raise OptionError(f"cotangent has shape {given.shape}; the values of this batch have {shape}.")

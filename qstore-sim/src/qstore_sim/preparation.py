@@ -44,14 +44,20 @@ def start_amplitudes(starts: Sequence[Operation], n_qubits: int, bindings: Bindi
 
 
 def pull_back_start(
-    starts: Sequence[Operation], n_qubits: int, bindings: Bindings, cotangent: Amplitudes, wanted: Collection[str]
+    starts: Sequence[Operation],
+    n_qubits: int,
+    bindings: Bindings,
+    cotangent: Amplitudes,
+    wanted: Collection[str],
 ) -> dict[str, NDArray[np.float64]]:
     """Gradients of the amplitude parameters in `wanted`, shaped like their bindings."""
     gradients: dict[str, NDArray[np.float64]] = {}
     units = [_normalized(op, bindings) for op in starts]
     support = _support(starts, n_qubits)
     for number, op in enumerate(starts):
-        if op.amplitudes is None or not any(parameter.name in wanted for parameter in op.amplitudes.parameters):
+        if op.amplitudes is None or not any(
+            parameter.name in wanted for parameter in op.amplitudes.parameters
+        ):
             continue
         own = cotangent[:, support]
         for other, (unit, _) in zip(starts, units, strict=True):

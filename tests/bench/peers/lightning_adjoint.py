@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pennylane as qml
-import torch
 
+import torch
 from bench.peers.pennylane_circuit import layers
 from bench.workload import Array, Case, Workload
 

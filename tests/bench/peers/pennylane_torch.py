@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pennylane as qml
-import torch
 
+import torch
 from bench.peers.pennylane_circuit import layers
 from bench.workload import Array, Case, Workload
 

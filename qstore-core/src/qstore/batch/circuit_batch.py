@@ -75,13 +75,17 @@ class CircuitBatch:
             OptionError: shots or seed out of range, or an output that does not go with them or with the circuit.
         """
         if not isinstance(circuit, (QuantumCircuit, Template)):
-            raise OptionError(f"A circuit is a QuantumCircuit or its frozen Template, got {type(circuit).__name__}.")
+            raise OptionError(
+                f"A circuit is a QuantumCircuit or its frozen Template, got {type(circuit).__name__}."
+            )
         template = circuit.freeze()
         shots, seed = _checked_shots(shots), _checked_seed(seed)
         outputs = outputs if outputs is not None else (Probabilities() if shots is None else Counts())
         _check_outputs(template, outputs, shots)
         arrays, per_sample, size = _checked_bindings(template, bindings or {})
-        if shots is not None and seed is None and stream_keys is None:
+        if shots is None:
+            seed = None  # nothing is drawn, so there is nothing to repeat
+        elif seed is None and stream_keys is None:
             seed = int.from_bytes(os.urandom(8), "little") >> 1
         return cls(template, arrays, outputs, shots, seed, size, per_sample, stream_keys)
 
@@ -113,13 +117,18 @@ class CircuitBatch:
 
     def rows(self, start: int, stop: int) -> CircuitBatch:
         """The batch of rows `start` to `stop`, with their stream keys."""
-        pieces = {name: array[start:stop] if name in self.per_sample else array for name, array in self.bindings.items()}
+        pieces = {
+            name: array[start:stop] if name in self.per_sample else array
+            for name, array in self.bindings.items()
+        }
         keys = {"_keys": self.stream_keys[start:stop]} if self.shots is not None else {}
         return self.replace(bindings=pieces, **keys)
 
     def row_bindings(self, row: int) -> dict[str, Array]:
         """The bindings of one row, each of exactly its parameter's shape."""
-        return {name: array[row] if name in self.per_sample else array for name, array in self.bindings.items()}
+        return {
+            name: array[row] if name in self.per_sample else array for name, array in self.bindings.items()
+        }
 
     def __len__(self) -> int:
         return self.size
@@ -133,7 +142,9 @@ def _checked_shots(shots: int | None) -> int | None:
     if shots is None:
         return None
     if isinstance(shots, bool) or not isinstance(shots, (int, np.integer)) or not 1 <= shots <= MAX_SHOTS:
-        raise OptionError(f"shots must be an integer from 1 to {MAX_SHOTS}, or None for exact results, got {shots!r}.")
+        raise OptionError(
+            f"shots must be an integer from 1 to {MAX_SHOTS}, or None for exact results, got {shots!r}."
+        )
     return int(shots)
 
 
@@ -141,7 +152,9 @@ def _checked_seed(seed: int | None) -> int | None:
     if seed is None:
         return None
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
-        raise OptionError(f"seed must be an integer from 0 to 2**64 - 1, or None for a fresh one, got {seed!r}.")
+        raise OptionError(
+            f"seed must be an integer from 0 to 2**64 - 1, or None for a fresh one, got {seed!r}."
+        )
     return int(seed)
 
 
@@ -158,7 +171,9 @@ def _check_outputs(circuit: Template, outputs: Output, shots: int | None) -> Non
     used = set(getattr(outputs, "qubits", None) or ())
     used |= {observable.n_qubits - 1 for observable in getattr(outputs, "observables", ())}
     if used and max(used) >= circuit.n_qubits:
-        raise OptionError(f"{kind} names qubit {max(used)}; this circuit has the qubits 0 to {circuit.n_qubits - 1}.")
+        raise OptionError(
+            f"{kind} names qubit {max(used)}; this circuit has the qubits 0 to {circuit.n_qubits - 1}."
+        )
 
 
 def _checked_bindings(
@@ -166,7 +181,9 @@ def _checked_bindings(
 ) -> tuple[dict[str, Array], frozenset[str], int]:
     parameters = circuit.parameters
     if not isinstance(bindings, Mapping):
-        raise BindingError(f"Bindings are a dict from parameter name to array, got {type(bindings).__name__}.")
+        raise BindingError(
+            f"Bindings are a dict from parameter name to array, got {type(bindings).__name__}."
+        )
     names = [parameter.name for parameter in parameters]
     for name in bindings:
         if name not in names:
@@ -193,7 +210,9 @@ def _real_array(parameter: Parameter, given: ArrayLike) -> Array:
         array = np.asarray(given)
         if array.dtype != np.float64:
             if array.dtype.kind not in "fiub":
-                raise BindingError(f"{name!r} has dtype {array.dtype}; a binding is an array of real numbers.")
+                raise BindingError(
+                    f"{name!r} has dtype {array.dtype}; a binding is an array of real numbers."
+                )
             array = array.astype(np.float64)
     except (TypeError, ValueError, RuntimeError) as exc:
         if isinstance(exc, BindingError):
@@ -205,11 +224,15 @@ def _real_array(parameter: Parameter, given: ArrayLike) -> Array:
     if array.size == 0:
         raise BindingError(f"{name!r} has shape {array.shape}: a batch has at least one row.")
     # One reduction finds any NaN or infinity; the exact count is only taken on the way to the error.
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, or a sum too large, is not the user's to see
+    with np.errstate(
+        invalid="ignore", over="ignore"
+    ):  # inf - inf, or a sum too large, is not the user's to see
         suspicious = not np.isfinite(array.sum())
     if suspicious and not np.isfinite(array).all():
         bad = int(np.count_nonzero(~np.isfinite(array)))
-        raise BindingError(f"{name!r} has {bad} entries that are NaN or infinite; check the data or the step before.")
+        raise BindingError(
+            f"{name!r} has {bad} entries that are NaN or infinite; check the data or the step before."
+        )
     view = array.view()
     view.flags.writeable = False
     return view

@@ -110,7 +110,15 @@ class DensityMatrix:
 
 
 Output = Expectations | Variance | Probabilities | Counts | Samples | StateVector | DensityMatrix
-OUTPUT_TYPES: tuple[type, ...] = (Expectations, Variance, Probabilities, Counts, Samples, StateVector, DensityMatrix)
+OUTPUT_TYPES: tuple[type, ...] = (
+    Expectations,
+    Variance,
+    Probabilities,
+    Counts,
+    Samples,
+    StateVector,
+    DensityMatrix,
+)
 NEEDS_SHOTS: tuple[type, ...] = (Counts, Samples)
 EXACT_ONLY: tuple[type, ...] = (StateVector, DensityMatrix)
 DIFFERENTIABLE: tuple[type, ...] = (Expectations, Variance, Probabilities, StateVector)

@@ -66,7 +66,9 @@ class BatchResult:
         return tuple({bitstring(k, self.n_qubits): v for k, v in row.items()} for row in self.counts)
 
     def __repr__(self) -> str:
-        parts = [f"values {self.values.shape} {self.values.dtype}" if self.values is not None else "no values"]
+        parts = [
+            f"values {self.values.shape} {self.values.dtype}" if self.values is not None else "no values"
+        ]
         if self.counts is not None:
             first = dict(sorted(self.bitstring_counts()[0].items(), key=lambda item: -item[1])[:3])
             parts = [f"counts of {len(self.counts)} rows, the first {first}"]

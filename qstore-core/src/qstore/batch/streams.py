@@ -19,7 +19,11 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def stream_keys(
-    seed: int, fingerprint: str, bindings: Mapping[str, NDArray[np.float64]], per_sample: frozenset[str], size: int
+    seed: int,
+    fingerprint: str,
+    bindings: Mapping[str, NDArray[np.float64]],
+    per_sample: frozenset[str],
+    size: int,
 ) -> NDArray[np.uint64]:
     """The keys of a batch's rows, (size,) uint64."""
     import hashlib  # 3 ms that exact work never needs

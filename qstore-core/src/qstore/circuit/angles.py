@@ -89,14 +89,21 @@ class _Affine:
         if method != "__call__" or operation is None or kwargs or not scalars:
             raise CircuitError(f"numpy.{ufunc.__name__} of the angle {self!r} is not affine. {_AFFINE_HINT}")
         plain = [item if isinstance(item, _Affine) else _finite(item, "operand") for item in inputs]
-        return getattr(plain[0], operation)(*plain[1:]) if isinstance(plain[0], _Affine) else (
-            getattr(plain[1], _REFLECTED[operation])(plain[0])
+        return (
+            getattr(plain[0], operation)(*plain[1:])
+            if isinstance(plain[0], _Affine)
+            else (getattr(plain[1], _REFLECTED[operation])(plain[0]))
         )
 
 
 _UFUNCS = {"add": "__add__", "subtract": "__sub__", "multiply": "__mul__", "divide": "__truediv__",
            "negative": "__neg__", "positive": "__pos__"}  # fmt: skip
-_REFLECTED = {"__add__": "__radd__", "__sub__": "__rsub__", "__mul__": "__rmul__", "__truediv__": "__rtruediv__"}
+_REFLECTED = {
+    "__add__": "__radd__",
+    "__sub__": "__rsub__",
+    "__mul__": "__rmul__",
+    "__truediv__": "__rtruediv__",
+}
 
 
 @dataclass(frozen=True)
@@ -129,11 +136,15 @@ class Parameter(_Affine):
             sizes = (self.shape,) if isinstance(self.shape, (int, np.integer)) else tuple(self.shape)
             shape = tuple(operator.index(size) for size in sizes)
         except TypeError as exc:
-            raise CircuitError(f"Parameter {self.name!r}: shape must be a tuple of integers, got {self.shape!r}.") from exc
+            raise CircuitError(
+                f"Parameter {self.name!r}: shape must be a tuple of integers, got {self.shape!r}."
+            ) from exc
         if any(size < 1 for size in shape):
             raise CircuitError(f"Parameter {self.name!r}: every size of shape {shape} must be at least 1.")
         if math.prod(shape) > MAX_PARAMETER_ENTRIES:
-            raise CircuitError(f"Parameter {self.name!r}: shape {shape} has more than {MAX_PARAMETER_ENTRIES} entries.")
+            raise CircuitError(
+                f"Parameter {self.name!r}: shape {shape} has more than {MAX_PARAMETER_ENTRIES} entries."
+            )
         object.__setattr__(self, "shape", shape)
 
     @property
@@ -167,13 +178,17 @@ class Parameter(_Affine):
         for axis, (i, size) in enumerate(zip(indices, self.shape, strict=True)):
             if not -size <= i < size:
                 # IndexError, and not ours, ends `for entry in parameter` the way Python expects.
-                raise IndexError(f"Index {i} on axis {axis} of parameter {self.name!r} with shape {self.shape}.")
+                raise IndexError(
+                    f"Index {i} on axis {axis} of parameter {self.name!r} with shape {self.shape}."
+                )
             flat = flat * size + int(i) % size
         return Angle(terms=(Term(self, flat, 1.0),))
 
     def __iter__(self) -> Iterator[Angle]:
         if len(self.shape) != 1:
-            raise CircuitError(f"Only a one-dimensional parameter can be iterated; {self.name!r} has shape {self.shape}.")
+            raise CircuitError(
+                f"Only a one-dimensional parameter can be iterated; {self.name!r} has shape {self.shape}."
+            )
         return (self[i] for i in range(self.shape[0]))
 
     def _angle(self) -> Angle:
@@ -280,7 +295,9 @@ def _combine(left: Angle, sign: float, right: Angle) -> Angle:
     shapes: dict[str, Parameter] = {}
     for p, _ in sums:
         if shapes.setdefault(p.name, p) != p:
-            raise CircuitError(f"Two parameters called {p.name!r} have shapes {shapes[p.name].shape} and {p.shape}.")
+            raise CircuitError(
+                f"Two parameters called {p.name!r} have shapes {shapes[p.name].shape} and {p.shape}."
+            )
     ordered = sorted(((p, i, c) for (p, i), c in sums.items() if c), key=lambda term: (term[0].name, term[1]))
     return Angle(tuple(Term(*term) for term in ordered), left.constant + sign * right.constant + 0.0)
 

@@ -95,7 +95,9 @@ class AnglePlan:
         return {name: grad.reshape((*grad.shape[:-1], *self._shape(name))) for name, grad in result.items()}
 
     def _shape(self, name: str) -> tuple[int, ...]:
-        return next(terms.parameter.shape for terms in (*self._shared, *self._sample) if terms.parameter.name == name)
+        return next(
+            terms.parameter.shape for terms in (*self._shared, *self._sample) if terms.parameter.name == name
+        )
 
 
 class BindingMap:

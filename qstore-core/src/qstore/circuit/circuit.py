@@ -53,7 +53,11 @@ class QuantumCircuit(GateMethods, CircuitView):
     __hash__ = None  # type: ignore[assignment]  # mutable, compares by content
 
     def __init__(self, n_qubits: int) -> None:
-        if isinstance(n_qubits, bool) or not isinstance(n_qubits, (int, np.integer)) or not 1 <= n_qubits <= MAX_QUBITS:
+        if (
+            isinstance(n_qubits, bool)
+            or not isinstance(n_qubits, (int, np.integer))
+            or not 1 <= n_qubits <= MAX_QUBITS
+        ):
             raise CircuitError(f"n_qubits must be an integer from 1 to {MAX_QUBITS}, got {n_qubits!r}.")
         self._n_qubits = int(n_qubits)
         self._operations: list[Operation] = []
@@ -92,10 +96,14 @@ class QuantumCircuit(GateMethods, CircuitView):
         if spec.n_qubits == 0 or spec.kind is GateKind.MEASUREMENT:
             raise CircuitError(f"{gate!r} takes more than qubits and angles; call circuit.{gate}(...).")
         on = self._checked_qubits(gate, qubits, spec.n_qubits)
-        angles = (angles,) if isinstance(angles, (str, float, int, np.number, Parameter, Angle)) else tuple(angles)
+        angles = (
+            (angles,) if isinstance(angles, (str, float, int, np.number, Parameter, Angle)) else tuple(angles)
+        )
         if len(angles) != spec.n_angles:
             raise CircuitError(f"{gate!r} takes {spec.n_angles} angle(s), got {len(angles)}: {angles!r}.")
-        return self._add(Operation(gate, on, tuple(as_angle(angle) for angle in angles), condition=self._condition))
+        return self._add(
+            Operation(gate, on, tuple(as_angle(angle) for angle in angles), condition=self._condition)
+        )
 
     def unitary(self, matrix: ArrayLike, qubits: int | tuple[int, ...]) -> Self:
         """Append any unitary on one to three qubits.
@@ -116,10 +124,14 @@ class QuantumCircuit(GateMethods, CircuitView):
         except (TypeError, ValueError) as exc:
             raise CircuitError(f"A unitary needs a matrix of complex numbers: {exc}") from exc
         if array.shape != (1 << n, 1 << n):
-            raise CircuitError(f"A unitary on {n} qubit(s) needs a {1 << n} x {1 << n} matrix, got shape {array.shape}.")
+            raise CircuitError(
+                f"A unitary on {n} qubit(s) needs a {1 << n} x {1 << n} matrix, got shape {array.shape}."
+            )
         error = np.abs(array @ array.conj().T - np.eye(1 << n)).max() if np.isfinite(array).all() else np.nan
         if not error <= UNITARY_TOLERANCE:
-            raise CircuitError(f"The matrix is not unitary: U @ U^dagger differs from the identity by {error:.2g}.")
+            raise CircuitError(
+                f"The matrix is not unitary: U @ U^dagger differs from the identity by {error:.2g}."
+            )
         entries = tuple(complex(entry) for entry in array.ravel())
         return self._add(Operation("unitary", on, unitary=entries, condition=self._condition))
 
@@ -148,7 +160,9 @@ class QuantumCircuit(GateMethods, CircuitView):
         if self._condition is not None:
             raise CircuitError("initialize prepares fresh qubits and cannot depend on a classical bit.")
         if touched:
-            raise CircuitError(f"initialize prepares fresh qubits, but qubit(s) {touched} have operations already.")
+            raise CircuitError(
+                f"initialize prepares fresh qubits, but qubit(s) {touched} have operations already."
+            )
         if n > MAX_INITIALIZED_QUBITS:
             raise CircuitError(f"initialize takes at most {MAX_INITIALIZED_QUBITS} qubits, got {n}.")
         if isinstance(amplitudes, Parameter):
@@ -160,10 +174,14 @@ class QuantumCircuit(GateMethods, CircuitView):
                     )
                     raise CircuitError(msg)
             if amplitudes == imag:
-                raise CircuitError(f"Real and imaginary parts need two parameters, both are {amplitudes.name!r}.")
+                raise CircuitError(
+                    f"Real and imaginary parts need two parameters, both are {amplitudes.name!r}."
+                )
             return self._add(Operation("initialize", on, amplitudes=Amplitudes(real=amplitudes, imag=imag)))
         if imag is not None:
-            raise CircuitError("imag= goes with a Parameter; constant amplitudes are given as one complex array.")
+            raise CircuitError(
+                "imag= goes with a Parameter; constant amplitudes are given as one complex array."
+            )
         return self._add(Operation("initialize", on, amplitudes=Amplitudes(constant=_state(amplitudes, n))))
 
     def measure(self, qubit: int, bit: int | None = None) -> Self:
@@ -206,11 +224,15 @@ class QuantumCircuit(GateMethods, CircuitView):
         finally:
             self._condition = None
 
-    def amplitude_damping(self, qubit: int, *, gamma: float | None = None, angle: AngleLike | None = None) -> Self:
+    def amplitude_damping(
+        self, qubit: int, *, gamma: float | None = None, angle: AngleLike | None = None
+    ) -> Self:
         """Decay of |1> to |0> with probability `gamma`; a trainable strength is sin(angle/2)**2."""
         return self._channel("amplitude_damping", qubit, gamma, angle)
 
-    def phase_damping(self, qubit: int, *, gamma: float | None = None, angle: AngleLike | None = None) -> Self:
+    def phase_damping(
+        self, qubit: int, *, gamma: float | None = None, angle: AngleLike | None = None
+    ) -> Self:
         """Loss of coherence: off-diagonals shrink by sqrt(1 - gamma); a trainable strength is sin(angle/2)**2."""
         return self._channel("phase_damping", qubit, gamma, angle)
 
@@ -235,7 +257,9 @@ class QuantumCircuit(GateMethods, CircuitView):
         """
         if self._condition is not None:
             raise CircuitError("compose inside a when() block is not supported: append the gates one by one.")
-        onto = self._checked_qubits("compose", range(other.n_qubits) if qubits is None else qubits, other.n_qubits)
+        onto = self._checked_qubits(
+            "compose", range(other.n_qubits) if qubits is None else qubits, other.n_qubits
+        )
         first_bit = self.n_bits
         fresh = self.copy()  # all or nothing: a clash half way leaves this circuit as it was
         for op in other.operations:
@@ -294,7 +318,9 @@ class QuantumCircuit(GateMethods, CircuitView):
 
     def __repr__(self) -> str:
         names = ", ".join(f"{p.name}{list(p.shape)}" for p in self.parameters)
-        return f"<QuantumCircuit: {self._n_qubits} qubits, {len(self)} operations, parameters {names or 'none'}>"
+        return (
+            f"<QuantumCircuit: {self._n_qubits} qubits, {len(self)} operations, parameters {names or 'none'}>"
+        )
 
     def _channel(self, gate: str, qubit: int, strength: float | None, angle: AngleLike | None) -> Self:
         name = gate_spec(gate).strength
@@ -322,7 +348,9 @@ class QuantumCircuit(GateMethods, CircuitView):
     def _adopt(self, op: Operation, onto: tuple[int, ...], first_bit: int) -> None:
         qubits = tuple(onto[q] for q in op.qubits)
         if op.amplitudes is not None and {q for mine in self._operations for q in mine.qubits} & set(qubits):
-            raise CircuitError(f"The appended circuit initializes qubits {qubits}, which have operations already.")
+            raise CircuitError(
+                f"The appended circuit initializes qubits {qubits}, which have operations already."
+            )
         bit = None if op.bit is None else _checked_bit(op.bit + first_bit)
         condition = op.condition and Condition(op.condition.bit + first_bit, op.condition.value)
         self._add(Operation(op.gate, qubits, op.angles, op.unitary, op.amplitudes, bit, condition))
@@ -332,7 +360,11 @@ class QuantumCircuit(GateMethods, CircuitView):
         if len(given) != number:
             raise CircuitError(f"{what!r} takes {number} qubit(s), got {len(given)}: {given!r}.")
         for qubit in given:
-            if isinstance(qubit, bool) or not isinstance(qubit, (int, np.integer)) or not 0 <= qubit < self._n_qubits:
+            if (
+                isinstance(qubit, bool)
+                or not isinstance(qubit, (int, np.integer))
+                or not 0 <= qubit < self._n_qubits
+            ):
                 msg = f"{what!r} on qubit {qubit!r}: this circuit has the qubits 0 to {self._n_qubits - 1}."
                 raise CircuitError(msg)
         if len(set(given)) != number:
@@ -364,5 +396,7 @@ def _state(amplitudes: ArrayLike, n: int) -> tuple[complex, ...]:
         raise CircuitError(f"initialize on {n} qubits needs {1 << n} amplitudes, got shape {state.shape}.")
     norm = float(np.linalg.norm(state)) if np.isfinite(state).all() else math.nan
     if not abs(norm - 1) <= UNITARY_TOLERANCE:
-        raise CircuitError(f"The amplitudes have norm {norm:.10g}, not 1 to 1e-8; divide them by their norm first.")
+        raise CircuitError(
+            f"The amplitudes have norm {norm:.10g}, not 1 to 1e-8; divide them by their norm first."
+        )
     return tuple(complex(amplitude) for amplitude in state)

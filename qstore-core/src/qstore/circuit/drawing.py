@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from qstore.circuit.operation import Operation
 from qstore.circuit.view import CircuitView
 
@@ -15,6 +17,11 @@ _NAMES = {"sdg": "S†", "tdg": "T†", "sx": "√X", "sxdg": "√X†", "amplit
           "phase_damping": "PhaseDamp", "depolarizing": "Depol", "bit_flip": "BitFlip", "reset": "|0>",
           "initialize": "Init", "unitary": "Unitary", "measure": "M"}  # fmt: skip
 _MAX_LABEL = 28
+_LONG_NUMBER = re.compile(r"(?<![\w.])\d+\.\d{5,}(?:e-?\d+)?(?![\w.])")
+
+
+def _shortened(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.4g}"
 
 
 def draw_text(circuit: CircuitView, *, max_width: int) -> str:
@@ -87,7 +94,11 @@ def _column(n_qubits: int, operations: list[Operation]) -> list[str]:
 def _labels(op: Operation) -> tuple[str, ...]:
     shapes = _CONTROLS.get(op.gate)
     name = _NAMES.get(op.gate, op.gate.upper())
-    angles = "(" + ", ".join(str(angle) for angle in op.angles) + ")" if op.angles else ""
+    angles = (
+        "(" + ", ".join(_LONG_NUMBER.sub(_shortened, str(angle)) for angle in op.angles) + ")"
+        if op.angles
+        else ""
+    )
     if op.amplitudes is not None and op.amplitudes.parameters:
         angles = "(" + ", ".join(p.name for p in op.amplitudes.parameters) + ")"
     if op.bit is not None:

@@ -89,71 +89,198 @@ class GateMethods(ABC):
 
     def u(self, qubit: int, theta: AngleLike, phi: AngleLike, lam: AngleLike) -> Self:
         """OpenQASM's U: p(phi) ry(theta) p(lam), the right one first."""
-        return self.append("u", (qubit,), (theta, phi, lam,))
+        return self.append(
+            "u",
+            (qubit,),
+            (
+                theta,
+                phi,
+                lam,
+            ),
+        )
 
     def cx(self, control: int, target: int) -> Self:
         """Controlled X (CNOT)."""
-        return self.append("cx", (control, target,))
+        return self.append(
+            "cx",
+            (
+                control,
+                target,
+            ),
+        )
 
     def cy(self, control: int, target: int) -> Self:
         """Controlled Y."""
-        return self.append("cy", (control, target,))
+        return self.append(
+            "cy",
+            (
+                control,
+                target,
+            ),
+        )
 
     def cz(self, control: int, target: int) -> Self:
         """Controlled Z."""
-        return self.append("cz", (control, target,))
+        return self.append(
+            "cz",
+            (
+                control,
+                target,
+            ),
+        )
 
     def ch(self, control: int, target: int) -> Self:
         """Controlled Hadamard."""
-        return self.append("ch", (control, target,))
+        return self.append(
+            "ch",
+            (
+                control,
+                target,
+            ),
+        )
 
     def swap(self, qubit0: int, qubit1: int) -> Self:
         """Exchange two qubits."""
-        return self.append("swap", (qubit0, qubit1,))
+        return self.append(
+            "swap",
+            (
+                qubit0,
+                qubit1,
+            ),
+        )
 
     def iswap(self, qubit0: int, qubit1: int) -> Self:
         """Exchange two qubits with a phase i where they differ."""
-        return self.append("iswap", (qubit0, qubit1,))
+        return self.append(
+            "iswap",
+            (
+                qubit0,
+                qubit1,
+            ),
+        )
 
     def crx(self, control: int, target: int, theta: AngleLike) -> Self:
         """Controlled rx."""
-        return self.append("crx", (control, target,), (theta,))
+        return self.append(
+            "crx",
+            (
+                control,
+                target,
+            ),
+            (theta,),
+        )
 
     def cry(self, control: int, target: int, theta: AngleLike) -> Self:
         """Controlled ry."""
-        return self.append("cry", (control, target,), (theta,))
+        return self.append(
+            "cry",
+            (
+                control,
+                target,
+            ),
+            (theta,),
+        )
 
     def crz(self, control: int, target: int, theta: AngleLike) -> Self:
         """Controlled rz."""
-        return self.append("crz", (control, target,), (theta,))
+        return self.append(
+            "crz",
+            (
+                control,
+                target,
+            ),
+            (theta,),
+        )
 
     def cp(self, control: int, target: int, phi: AngleLike) -> Self:
         """Phase phi on |11>."""
-        return self.append("cp", (control, target,), (phi,))
+        return self.append(
+            "cp",
+            (
+                control,
+                target,
+            ),
+            (phi,),
+        )
 
-    def cu(self, control: int, target: int, theta: AngleLike, phi: AngleLike, lam: AngleLike, gamma: AngleLike = 0.0) -> Self:
+    def cu(
+        self,
+        control: int,
+        target: int,
+        theta: AngleLike,
+        phi: AngleLike,
+        lam: AngleLike,
+        gamma: AngleLike = 0.0,
+    ) -> Self:
         """Controlled exp(i gamma) u(theta, phi, lam)."""
-        return self.append("cu", (control, target,), (theta, phi, lam, gamma,))
+        return self.append(
+            "cu",
+            (
+                control,
+                target,
+            ),
+            (
+                theta,
+                phi,
+                lam,
+                gamma,
+            ),
+        )
 
     def rxx(self, qubit0: int, qubit1: int, theta: AngleLike) -> Self:
         """exp(-i theta XX/2)."""
-        return self.append("rxx", (qubit0, qubit1,), (theta,))
+        return self.append(
+            "rxx",
+            (
+                qubit0,
+                qubit1,
+            ),
+            (theta,),
+        )
 
     def ryy(self, qubit0: int, qubit1: int, theta: AngleLike) -> Self:
         """exp(-i theta YY/2)."""
-        return self.append("ryy", (qubit0, qubit1,), (theta,))
+        return self.append(
+            "ryy",
+            (
+                qubit0,
+                qubit1,
+            ),
+            (theta,),
+        )
 
     def rzz(self, qubit0: int, qubit1: int, theta: AngleLike) -> Self:
         """exp(-i theta ZZ/2)."""
-        return self.append("rzz", (qubit0, qubit1,), (theta,))
+        return self.append(
+            "rzz",
+            (
+                qubit0,
+                qubit1,
+            ),
+            (theta,),
+        )
 
     def ccx(self, control0: int, control1: int, target: int) -> Self:
         """Toffoli: X where both controls are 1."""
-        return self.append("ccx", (control0, control1, target,))
+        return self.append(
+            "ccx",
+            (
+                control0,
+                control1,
+                target,
+            ),
+        )
 
     def cswap(self, control: int, qubit0: int, qubit1: int) -> Self:
         """Fredkin: exchange two qubits where the control is 1."""
-        return self.append("cswap", (control, qubit0, qubit1,))
+        return self.append(
+            "cswap",
+            (
+                control,
+                qubit0,
+                qubit1,
+            ),
+        )
 
     def gpi(self, qubit: int, phi: AngleLike) -> Self:
         """IonQ's GPi: rz(2 phi) after x, the angle in radians (not turns)."""
@@ -163,13 +290,33 @@ class GateMethods(ABC):
         """IonQ's GPi2: a quarter turn about the axis phi in the XY plane, in radians (not turns)."""
         return self.append("gpi2", (qubit,), (phi,))
 
-    def ms(self, qubit0: int, qubit1: int, phi0: AngleLike, phi1: AngleLike, theta: AngleLike = HALF_PI) -> Self:
+    def ms(
+        self, qubit0: int, qubit1: int, phi0: AngleLike, phi1: AngleLike, theta: AngleLike = HALF_PI
+    ) -> Self:
         """IonQ's partial-angle MS: exp(-i theta/2 A(phi0) A(phi1)), A(phi) = cos(phi) X + sin(phi) Y, in radians."""
-        return self.append("ms", (qubit0, qubit1,), (phi0, phi1, theta,))
+        return self.append(
+            "ms",
+            (
+                qubit0,
+                qubit1,
+            ),
+            (
+                phi0,
+                phi1,
+                theta,
+            ),
+        )
 
     def zz(self, qubit0: int, qubit1: int, theta: AngleLike = HALF_PI) -> Self:
         """IonQ's ZZ: exp(-i theta ZZ/2), in radians (not turns)."""
-        return self.append("zz", (qubit0, qubit1,), (theta,))
+        return self.append(
+            "zz",
+            (
+                qubit0,
+                qubit1,
+            ),
+            (theta,),
+        )
 
     def reset(self, qubit: int) -> Self:
         """Discard the qubit's state and start it again in |0>."""

@@ -46,7 +46,9 @@ def from_json(text: str | bytes) -> QuantumCircuit:
     if not isinstance(text, (str, bytes)):
         raise CircuitFormatError(f"A circuit is read from str or bytes, got {type(text).__name__}.")
     if len(text) > MAX_BYTES:
-        raise CircuitFormatError(f"The text has {len(text)} characters; a circuit may have at most {MAX_BYTES}.")
+        raise CircuitFormatError(
+            f"The text has {len(text)} characters; a circuit may have at most {MAX_BYTES}."
+        )
     try:
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except CircuitFormatError:
@@ -55,11 +57,18 @@ def from_json(text: str | bytes) -> QuantumCircuit:
         raise CircuitFormatError(f"Not JSON: {exc}.") from exc
     _require(isinstance(document, dict) and document.get("format") == FORMAT, f"Not a {FORMAT} document.")
     version = document.get("version")
-    _require(type(version) is int and version == FORMAT_VERSION, f"Format version {version!r}; this release reads version {FORMAT_VERSION}.")
-    _require(set(document) == _DOCUMENT_KEYS, f"The keys {sorted(document)} are not {sorted(_DOCUMENT_KEYS)}.")
+    _require(
+        type(version) is int and version == FORMAT_VERSION,
+        f"Format version {version!r}; this release reads version {FORMAT_VERSION}.",
+    )
+    _require(
+        set(document) == _DOCUMENT_KEYS, f"The keys {sorted(document)} are not {sorted(_DOCUMENT_KEYS)}."
+    )
     operations = document["operations"]
     _require(isinstance(operations, list), "'operations' must be a list.")
-    _require(len(operations) <= MAX_OPERATIONS, f"{len(operations)} operations; at most {MAX_OPERATIONS} are read.")
+    _require(
+        len(operations) <= MAX_OPERATIONS, f"{len(operations)} operations; at most {MAX_OPERATIONS} are read."
+    )
     try:
         parameters = {name: _read_parameter(name, shape) for name, shape in document["parameters"].items()}
         circuit = QuantumCircuit(document["n_qubits"])
@@ -84,7 +93,9 @@ def _written(op: Operation) -> dict[str, Any]:
     if op.amplitudes is not None and op.amplitudes.constant:
         record["amplitudes"] = _written_complex(op.amplitudes.constant)
     elif op.amplitudes is not None:
-        record["amplitudes"] = dict(zip(("real", "imag"), (p.name for p in op.amplitudes.parameters), strict=False))
+        record["amplitudes"] = dict(
+            zip(("real", "imag"), (p.name for p in op.amplitudes.parameters), strict=False)
+        )
     if op.bit is not None:
         record["bit"] = op.bit
     if op.condition is not None:
@@ -125,14 +136,18 @@ def _read(circuit: QuantumCircuit, record: Any, parameters: dict[str, Parameter]
         _only(record, "amplitudes")
         given = record["amplitudes"]
         if isinstance(given, dict):
-            _require("real" in given and not set(given) - {"real", "imag"}, "amplitudes name 'real' and 'imag'")
+            _require(
+                "real" in given and not set(given) - {"real", "imag"}, "amplitudes name 'real' and 'imag'"
+            )
             imag = parameters[given["imag"]] if "imag" in given else None
             circuit.initialize(parameters[given["real"]], qubits, imag=imag)
         else:
             circuit.initialize(_complex(given), qubits)
     else:
         _only(record, "angles")
-        circuit.append(gate, qubits, tuple(_read_angle(angle, parameters) for angle in record.get("angles", ())))
+        circuit.append(
+            gate, qubits, tuple(_read_angle(angle, parameters) for angle in record.get("angles", ()))
+        )
 
 
 def _read_angle(value: Any, parameters: dict[str, Parameter]) -> AngleLike:
@@ -176,7 +191,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         names = [name for name, _ in pairs]
-        raise CircuitFormatError(f"The key {next(n for n in names if names.count(n) > 1)!r} occurs twice in one object.")
+        raise CircuitFormatError(
+            f"The key {next(n for n in names if names.count(n) > 1)!r} occurs twice in one object."
+        )
     return result
 
 

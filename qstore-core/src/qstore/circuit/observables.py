@@ -102,7 +102,9 @@ class Observable:
 
     def __mul__(self, factor: float) -> Observable:
         if isinstance(factor, Observable):
-            raise CircuitError(f"Use @ for the product of the observables {self} and {factor}; * takes numbers.")
+            raise CircuitError(
+                f"Use @ for the product of the observables {self} and {factor}; * takes numbers."
+            )
         number = _finite(factor)
         return _collected(PauliTerm(x, z, c * number) for x, z, c in self.terms)
 
@@ -126,13 +128,21 @@ class Observable:
                 product[masks] = product.get(masks, 0) + value
                 scale = max(scale, abs(value))
         if any(abs(value.imag) > _HERMITIAN_TOLERANCE * scale for value in product.values()):
-            raise CircuitError(f"({self}) @ ({other}) is not Hermitian: the two do not commute, so it is no observable.")
-        kept = {masks: value.real for masks, value in product.items() if abs(value) > _HERMITIAN_TOLERANCE * scale}
+            raise CircuitError(
+                f"({self}) @ ({other}) is not Hermitian: the two do not commute, so it is no observable."
+            )
+        kept = {
+            masks: value.real for masks, value in product.items() if abs(value) > _HERMITIAN_TOLERANCE * scale
+        }
         return _collected(PauliTerm(*masks, value) for masks, value in kept.items())
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         # np.float64(2) * Z(0): numpy asks us before it tries to make an array of objects.
-        if method == "__call__" and ufunc.__name__ in _REFLECTED and isinstance(inputs[0], (np.generic, float, int)):
+        if (
+            method == "__call__"
+            and ufunc.__name__ in _REFLECTED
+            and isinstance(inputs[0], (np.generic, float, int))
+        ):
             return getattr(self, _REFLECTED[ufunc.__name__])(inputs[0])
         raise CircuitError(f"numpy.{ufunc.__name__} is not defined for observables; use + - * / @.")
 
@@ -181,7 +191,11 @@ def _bit(qubit: int) -> int:
 
 
 def _finite(value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (Real, np.floating, np.integer)) or not math.isfinite(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (Real, np.floating, np.integer))
+        or not math.isfinite(value)
+    ):
         raise CircuitError(f"A coefficient of an observable must be a finite real number, got {value!r}.")
     return float(value)
 

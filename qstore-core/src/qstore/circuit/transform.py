@@ -58,7 +58,9 @@ def _under_control(op: Operation, control: int) -> tuple[Operation, ...]:
     qubits = (control, *op.qubits)
     if op.unitary:
         if len(op.qubits) == 3:
-            raise CircuitError("A unitary on three qubits cannot be controlled: that would take four; split it first.")
+            raise CircuitError(
+                "A unitary on three qubits cannot be controlled: that would take four; split it first."
+            )
         entries = tuple(complex(entry) for entry in np.ravel(controlled_matrix(op.matrix())))
         return (Operation("unitary", qubits, unitary=entries),)
     if op.gate == "i":

@@ -51,7 +51,11 @@ def _run(args: argparse.Namespace) -> int:
     print(table(["kind", "name", "distribution", "state"], rows) if rows else "No plugins are installed.")
     default = default_backend_name()
     if plugins.backends.get(default) is None:
-        hint = "pip install qstore-sim" if default == "statevector" else "set QSTORE_BACKEND to an installed backend"
+        hint = (
+            "pip install qstore-sim"
+            if default == "statevector"
+            else "set QSTORE_BACKEND to an installed backend"
+        )
         problems.append(f"the default backend {default!r} is not installed: {hint}")
     if problems:
         print("\nProblems:")

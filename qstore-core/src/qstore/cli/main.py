@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         spec = entry.spec
         # argparse formats `help` with %: a plain percent sign in a summary must not break the whole command.
         summary = spec.summary.replace("%", "%%")
-        sub = commands.add_parser(spec.name, help=summary, description=f"{spec.summary[:1].upper()}{spec.summary[1:]}.")
+        sub = commands.add_parser(
+            spec.name, help=summary, description=f"{spec.summary[:1].upper()}{spec.summary[1:]}."
+        )
         sub.set_defaults(command=spec.name)
         try:
             runners[spec.name] = load_factory(spec.factory)(sub)

@@ -33,7 +33,9 @@ def wait_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
     loop = _background_loop()
     if threading.current_thread() is _thread:
         coroutine.close()
-        raise ExecutionError("A blocking call was made on qstore's own event loop; use the *_async twin there.")
+        raise ExecutionError(
+            "A blocking call was made on qstore's own event loop; use the *_async twin there."
+        )
     future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     try:
         return future.result()

@@ -101,7 +101,9 @@ def probabilities(batch: CircuitBatch, qubits: Sequence[int] | None) -> Derived:
 
     def combine(results: Sequence[BatchResult]) -> BatchResult:
         rows, outcomes, weights = _outcomes(results[0], batch.size)
-        index = np.array([sum((o >> q & 1) << i for i, q in enumerate(wanted)) for o in outcomes], dtype=np.int64)
+        index = np.array(
+            [sum((o >> q & 1) << i for i, q in enumerate(wanted)) for o in outcomes], dtype=np.int64
+        )
         size = 1 << len(wanted)
         flat = np.bincount(rows * size + index, weights=weights, minlength=batch.size * size)
         shots = weights.sum() / batch.size
@@ -120,7 +122,9 @@ def counts_of_samples(batch: CircuitBatch) -> Derived:
         n = samples.shape[2]
         counts = []
         for row in samples:
-            packed = [int("".join("1" if bit else "0" for bit in shot[::-1]), 2) for shot in row.reshape(-1, n)]
+            packed = [
+                int("".join("1" if bit else "0" for bit in shot[::-1]), 2) for shot in row.reshape(-1, n)
+            ]
             values, numbers = np.unique(np.array(packed, dtype=object), return_counts=True)
             counts.append({int(value): int(number) for value, number in zip(values, numbers, strict=True)})
         return _with_facts(batch, results, counts=tuple(counts))
@@ -139,7 +143,9 @@ def _grouped(observables: Sequence[Observable]) -> tuple[Array, list[Group]]:
                 constants[number] += term.coefficient
     groups: list[Group] = []
     # Heavy terms first: they found the groups, light ones join where they fit. Ties by the masks, for repeatability.
-    for number, term in sorted(entries, key=lambda e: (-abs(e[1].coefficient), e[1].x_mask, e[1].z_mask, e[0])):
+    for number, term in sorted(
+        entries, key=lambda e: (-abs(e[1].coefficient), e[1].x_mask, e[1].z_mask, e[0])
+    ):
         _place(groups, number, term)
     return constants, groups
 
@@ -158,7 +164,9 @@ def _place(groups: list[Group], number: int, term: PauliTerm) -> None:
 def _shares(groups: Sequence[Group], shots: int) -> list[int]:
     """Shots per group: at least one each, the rest in proportion to the weights, adding up exactly."""
     if shots < len(groups):
-        raise OptionError(f"The observables take {len(groups)} measured bases, so at least that many shots; got {shots}.")
+        raise OptionError(
+            f"The observables take {len(groups)} measured bases, so at least that many shots; got {shots}."
+        )
     weights = np.array([_weight(group) for group in groups])
     exact = (shots - len(groups)) * weights / weights.sum()
     shares = np.floor(exact).astype(int)
@@ -186,7 +194,9 @@ def _outcomes(result: BatchResult, size: int) -> tuple[NDArray[np.intp], list[in
     lengths = [len(row) for row in result.counts]
     rows = np.repeat(np.arange(size), lengths)
     outcomes = [outcome for row in result.counts for outcome in row]
-    weights = np.fromiter((count for row in result.counts for count in row.values()), dtype=float, count=len(outcomes))
+    weights = np.fromiter(
+        (count for row in result.counts for count in row.values()), dtype=float, count=len(outcomes)
+    )
     return rows, outcomes, weights
 
 
@@ -223,7 +233,9 @@ def _signs(outcomes: Iterable[int], support: int) -> Array:
     return signs
 
 
-def _estimate(batch: CircuitBatch, results: Sequence[BatchResult], values: Array, errors: Array) -> BatchResult:
+def _estimate(
+    batch: CircuitBatch, results: Sequence[BatchResult], values: Array, errors: Array
+) -> BatchResult:
     return _with_facts(batch, results, values=values, standard_errors=errors)
 
 

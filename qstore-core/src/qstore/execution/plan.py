@@ -66,11 +66,17 @@ def check(batch: CircuitBatch, capabilities: Capabilities, backend: str) -> None
     if circuit.n_qubits > capabilities.max_qubits:
         msg = f"{backend!r} has {capabilities.max_qubits} qubits, the circuit needs {circuit.n_qubits}."
         raise CapabilityError(msg)
-    if batch.shots is not None and capabilities.max_shots is not None and batch.shots > capabilities.max_shots:
+    if (
+        batch.shots is not None
+        and capabilities.max_shots is not None
+        and batch.shots > capabilities.max_shots
+    ):
         raise CapabilityError(f"{backend!r} takes at most {capabilities.max_shots} shots, got {batch.shots}.")
     if not circuit.gates <= capabilities.gates:
         missing = sorted(circuit.gates - capabilities.gates)
-        raise CapabilityError(f"{backend!r} does not run the gates {missing}; it runs {sorted(capabilities.gates)}.")
+        raise CapabilityError(
+            f"{backend!r} does not run the gates {missing}; it runs {sorted(capabilities.gates)}."
+        )
     if isinstance(batch.outputs, StateVector) and (circuit.is_noisy or circuit.has_feedback):
         msg = (
             "A circuit with noise, reset or measurements has no statevector; ask for DensityMatrix(), Probabilities() "
@@ -78,7 +84,9 @@ def check(batch: CircuitBatch, capabilities: Capabilities, backend: str) -> None
         )
         raise CapabilityError(msg)
     if circuit.is_noisy and not capabilities.noise:
-        raise CapabilityError(f"{backend!r} does not run channels or reset inside a circuit; remove them or use another.")
+        raise CapabilityError(
+            f"{backend!r} does not run channels or reset inside a circuit; remove them or use another."
+        )
     if circuit.has_feedback and not capabilities.feedback:
         msg = (
             f"{backend!r} does not run measurements inside a circuit or gates that depend on them. "

@@ -91,7 +91,8 @@ def execute_many(batches: Sequence[CircuitBatch], backend: Backend) -> tuple[Bat
         return wait_for(execute_many_async(batches, backend))
     plans = [plan(batch, backend.capabilities, backend.name) for batch in batches]
     return tuple(
-        each.combine([_checked(backend.run_sync(part), part, backend) for part in each.batches]) for each in plans
+        each.combine([_checked(backend.run_sync(part), part, backend) for part in each.batches])
+        for each in plans
     )
 
 
@@ -110,7 +111,9 @@ async def execute_many_async(batches: Sequence[CircuitBatch], backend: Backend) 
 
 
 def _checked(result: BatchResult, batch: CircuitBatch, backend: Backend) -> BatchResult:
-    wanted, given = ("counts", result.counts) if isinstance(batch.outputs, Counts) else ("values", result.values)
+    wanted, given = (
+        ("counts", result.counts) if isinstance(batch.outputs, Counts) else ("values", result.values)
+    )
     if given is None:
         raise ExecutionError(f"{backend.name!r} returned no {wanted} for {type(batch.outputs).__name__}.")
     rows = len(given)

@@ -42,7 +42,11 @@ class FiniteDifference:
         self._epsilon = epsilon
 
     def expand(
-        self, batch: CircuitBatch, *, wrt: Collection[str], step: int = 0  # noqa: ARG002  # the contract has it
+        self,
+        batch: CircuitBatch,
+        *,
+        wrt: Collection[str],
+        step: int = 0,  # noqa: ARG002  # the contract has it
     ) -> tuple[CircuitBatch, ...]:
         """The batch itself, then for every entry a batch above and below, stacked into one per parameter.
 

@@ -26,7 +26,9 @@ def linear_outputs(outputs: Output) -> Output:
     if isinstance(outputs, (Expectations, Probabilities)):
         return outputs
     if isinstance(outputs, Variance):
-        return Expectations([*outputs.observables, *(observable.squared() for observable in outputs.observables)])
+        return Expectations(
+            [*outputs.observables, *(observable.squared() for observable in outputs.observables)]
+        )
     kind = type(outputs).__name__
     msg = f"Shifted circuits give no gradient of {kind}; ask for Expectations, Variance or Probabilities."
     raise CapabilityError(msg)

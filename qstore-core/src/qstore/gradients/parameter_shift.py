@@ -39,7 +39,11 @@ class ParameterShift:
     """Two- and four-term parameter-shift rules, and their counterpart for initial amplitudes."""
 
     def expand(
-        self, batch: CircuitBatch, *, wrt: Collection[str], step: int = 0  # noqa: ARG002  # the contract has it
+        self,
+        batch: CircuitBatch,
+        *,
+        wrt: Collection[str],
+        step: int = 0,  # noqa: ARG002  # the contract has it
     ) -> tuple[CircuitBatch, ...]:
         """The batch itself, then one batch with all shifted angles, then two per amplitude parameter.
 
@@ -139,7 +143,9 @@ def _shifted_amplitudes(batch: CircuitBatch, slots: SlotTemplate, number: int, p
     return batch.replace(circuit=slots.template, bindings=bindings, **_keys(batch, 2 * size, first=first))
 
 
-def _amplitude_gradient(batch: CircuitBatch, source: Amplitudes, part: str, value: Array, scalars: Array) -> Array:
+def _amplitude_gradient(
+    batch: CircuitBatch, source: Amplitudes, part: str, value: Array, scalars: Array
+) -> Array:
     """The gradient of one part of x; `value` is F(a) of each row, (B,), `scalars` belong to `_shifted_amplitudes`."""
     norms, arrays = _norms(batch, source)
     size = arrays[part].shape[1]
@@ -162,7 +168,9 @@ def _norms(batch: CircuitBatch, source: Amplitudes) -> tuple[Array, dict[str, Ar
     norms: Array = np.sqrt(np.sum([(array**2).sum(axis=1) for array in arrays.values()], axis=0))
     if not norms.all():
         names = " and ".join(map(repr, arrays))
-        raise BindingError(f"Row {int(norms.argmin())} of {names} is zero: it has no direction to prepare a state from.")
+        raise BindingError(
+            f"Row {int(norms.argmin())} of {names} is zero: it has no direction to prepare a state from."
+        )
     return norms, arrays
 
 
@@ -183,4 +191,6 @@ def _repeated(batch: CircuitBatch, preparation: Preparation, times: int) -> dict
 def _keys(batch: CircuitBatch, copies: int, *, first: int) -> dict[str, Any]:
     if batch.shots is None:
         return {}
-    return {"_keys": np.concatenate([derived_keys(batch.stream_keys, first + index) for index in range(copies)])}
+    return {
+        "_keys": np.concatenate([derived_keys(batch.stream_keys, first + index) for index in range(copies)])
+    }

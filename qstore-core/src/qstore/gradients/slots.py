@@ -92,4 +92,6 @@ def slot_template(circuit: Template) -> SlotTemplate:
             slot = Amplitudes((), *own)
             operations[index] = replace(op, amplitudes=slot)
             preparations.append(Preparation(op.amplitudes, slot))
-    return SlotTemplate(Template(circuit.n_qubits, operations), binding_map, tuple(rules), tuple(preparations))
+    return SlotTemplate(
+        Template(circuit.n_qubits, operations), binding_map, tuple(rules), tuple(preparations)
+    )

@@ -144,13 +144,19 @@ def _prepared(
 ) -> tuple[GradientMethod | NativeGradientMethod, tuple[str, ...], NDArray[Any]]:  # fmt: skip
     if not isinstance(batch.outputs, DIFFERENTIABLE):
         kind = type(batch.outputs).__name__
-        raise CapabilityError(f"{kind} has no gradient; ask for Expectations, Variance, Probabilities or StateVector.")
+        raise CapabilityError(
+            f"{kind} has no gradient; ask for Expectations, Variance, Probabilities or StateVector."
+        )
     method = _chosen(batch, backend, gradient_method)
     return method, _names(batch, wrt), _cotangent(batch, cotangent)
 
 
 def _chosen(batch: CircuitBatch, backend: Backend, wanted: Method) -> GradientMethod | NativeGradientMethod:
-    method = _by_name(PREFERRED if wanted is None else wanted) if wanted is None or isinstance(wanted, str) else wanted
+    method = (
+        _by_name(PREFERRED if wanted is None else wanted)
+        if wanted is None or isinstance(wanted, str)
+        else wanted
+    )
     if expands(method):
         return method
     if not is_native(method):
@@ -161,7 +167,9 @@ def _chosen(batch: CircuitBatch, backend: Backend, wanted: Method) -> GradientMe
         return method
     if wanted is None and not isinstance(batch.outputs, StateVector):
         return _by_name(ALWAYS)
-    raise CapabilityError(f"No native gradient here: {reason}. Use gradient_method='parameter_shift' or another backend.")
+    raise CapabilityError(
+        f"No native gradient here: {reason}. Use gradient_method='parameter_shift' or another backend."
+    )
 
 
 def _by_name(name: str) -> GradientMethod | NativeGradientMethod:
@@ -177,7 +185,9 @@ def _names(batch: CircuitBatch, wrt: Collection[str] | None) -> tuple[str, ...]:
     for name in names:
         if name not in batch.bindings:
             hint = nearest_names(str(name), list(batch.bindings))
-            raise OptionError(f"wrt names {name!r}, which is not a parameter.{hint} There are {list(batch.bindings)}.")
+            raise OptionError(
+                f"wrt names {name!r}, which is not a parameter.{hint} There are {list(batch.bindings)}."
+            )
     return names
 
 
@@ -201,5 +211,7 @@ def _cotangent(batch: CircuitBatch, given: ArrayLike | None) -> NDArray[Any]:
     with np.errstate(invalid="ignore", over="ignore"):
         suspicious = not np.isfinite(array.sum())
     if suspicious and not np.isfinite(array).all():
-        raise BindingError("The cotangent has entries that are NaN or infinite; check the loss and the learning rate.")
+        raise BindingError(
+            "The cotangent has entries that are NaN or infinite; check the loss and the learning rate."
+        )
     return array

@@ -9,4 +9,10 @@ from qstore.layers.hardware_efficient import (
 )
 from qstore.layers.measurements import basis_observables
 
-__all__ = ["ENCODINGS", "ENTANGLEMENTS", "basis_observables", "entangling_pairs", "hardware_efficient_circuit"]
+__all__ = [
+    "ENCODINGS",
+    "ENTANGLEMENTS",
+    "basis_observables",
+    "entangling_pairs",
+    "hardware_efficient_circuit",
+]

@@ -29,5 +29,7 @@ def basis_observables(n_qubits: int, bases: str | Iterable[str] = "Z") -> list[O
     """
     letters = list(bases)
     if not letters or len(set(letters)) != len(letters) or any(letter not in _PAULIS for letter in letters):
-        raise OptionError(f"measurement_bases must be different letters out of 'XYZ', such as 'ZX', got {bases!r}.")
+        raise OptionError(
+            f"measurement_bases must be different letters out of 'XYZ', such as 'ZX', got {bases!r}."
+        )
     return [_PAULIS[letter](q) for letter in letters for q in range(n_qubits)]

@@ -33,6 +33,8 @@ def get_backend(name: str, **options: Any) -> Backend:
         >>> get_backend("statevector").name
         'statevector'
     """
+    if not isinstance(name, str):
+        raise OptionError(f"A backend's name is a string, got {name!r}.")
     plugins = loaded_plugins()
     entry = plugins.backends.get(name)
     if entry is None:
@@ -44,7 +46,9 @@ def get_backend(name: str, **options: Any) -> Backend:
         raise BackendUnavailable(msg) from exc
     backend = _called(factory, options, f"Backend {name!r}")
     if not isinstance(backend, Backend):
-        raise PluginError(f"{entry.spec.factory} of {entry.distribution} made {backend!r}, which is not a Backend.")
+        raise PluginError(
+            f"{entry.spec.factory} of {entry.distribution} made {backend!r}, which is not a Backend."
+        )
     return backend
 
 
@@ -94,7 +98,9 @@ def _called(factory: Callable[..., Any], options: Mapping[str, Any], what: str) 
     except TypeError as exc:
         raise OptionError(f"{what} does not take the options {dict.fromkeys(options, '...')}: {exc}") from exc
     except ImportError as exc:
-        raise BackendUnavailable(f"{what} is installed but does not start: {exc}. Run 'qstore doctor --imports'.") from exc
+        raise BackendUnavailable(
+            f"{what} is installed but does not start: {exc}. Run 'qstore doctor --imports'."
+        ) from exc
 
 
 def _missing(name: str, names: list[str]) -> str:

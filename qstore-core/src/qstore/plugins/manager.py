@@ -25,9 +25,18 @@ from qstore.plugins.versions import incompatibility
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["BrokenPlugin", "Loaded", "Registered", "Registry", "loaded_plugins", "read_plugins", "reload_plugins"]
+__all__ = [
+    "BrokenPlugin",
+    "Loaded",
+    "Registered",
+    "Registry",
+    "loaded_plugins",
+    "read_plugins",
+    "reload_plugins",
+]
 
 log = logging.getLogger(__name__)
+CORE_PLUGIN = "qstore.plugins.builtin"
 AnySpec = TypeVar("AnySpec", bound=Spec)
 
 HOOKS: Mapping[str, type[Spec]] = {
@@ -141,7 +150,11 @@ class _Reader:
         return Registry(entries)
 
     def _enter(
-        self, entries: dict[str, Registered[AnySpec]], refused: set[str], entry: Registered[AnySpec], plugin: str
+        self,
+        entries: dict[str, Registered[AnySpec]],
+        refused: set[str],
+        entry: Registered[AnySpec],
+        plugin: str,
     ) -> None:
         for name in dict.fromkeys((entry.spec.name, *getattr(entry.spec, "aliases", ()))):
             other = entries.get(name)
@@ -167,10 +180,11 @@ def read_plugins(points: Iterable[EntryPoint] | None = None) -> Loaded:
     manager.add_hookspecs(hookspecs)
     reader = _Reader(manager)
     found = entry_points(group=hookspecs.ENTRY_POINT_GROUP) if points is None else points
-    # Sorted, so that which of two namesakes wins does not depend on the path; editable installs may list one twice.
-    unique = {(point.name, point.value): point for point in found}
+    # Sorted, so that which of two namesakes wins does not depend on the path: the core's own names are not for taking,
+    # then by name. Editable installs may list one twice.
+    unique = {(point.value != CORE_PLUGIN, point.name, point.value): point for point in found}
     wanted = os.environ.get("QSTORE_PLUGINS")
-    for (name, _), point in sorted(unique.items()):
+    for (_, name, _), point in sorted(unique.items()):
         if wanted is None or name in {part.strip() for part in wanted.split(",")}:
             reader.load(point)
     return Loaded(

@@ -11,7 +11,15 @@ from typing import Any
 from qstore.batch import Capabilities
 from qstore.errors import PluginError
 
-__all__ = ["BackendSpec", "CommandSpec", "ConverterSpec", "FrameworkSpec", "GradientSpec", "Spec", "load_factory"]
+__all__ = [
+    "BackendSpec",
+    "CommandSpec",
+    "ConverterSpec",
+    "FrameworkSpec",
+    "GradientSpec",
+    "Spec",
+    "load_factory",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,9 @@ def start_state(psi: Any, origin: int, bits: int, fill: int, amplitudes: Any, fi
 
 
 @kernel
-def write_probabilities(psi: Any, origin: int, bits: int, tables: Any, first: int, valid: int, values: Any) -> None:
+def write_probabilities(
+    psi: Any, origin: int, bits: int, tables: Any, first: int, valid: int, values: Any
+) -> None:
     """values[sample, outcome] = |amplitude|**2."""
     lanes = lanes_of(psi)
     for row in range(1 << bits):
@@ -53,7 +55,9 @@ def write_probabilities(psi: Any, origin: int, bits: int, tables: Any, first: in
 
 
 @kernel
-def write_amplitudes(psi: Any, origin: int, bits: int, tables: Any, first: int, valid: int, values: Any) -> None:
+def write_amplitudes(
+    psi: Any, origin: int, bits: int, tables: Any, first: int, valid: int, values: Any
+) -> None:
     """values[sample, 2 outcome : 2 outcome + 2] = amplitude."""
     lanes = lanes_of(psi)
     for row in range(1 << bits):

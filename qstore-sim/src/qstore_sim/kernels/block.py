@@ -39,7 +39,9 @@ from qstore_sim.simd import accumulate, kernel, lanes_of, load, neg, parity, spl
 
 
 @kernel
-def copy_in(state: Any, origin: int, block: Any, table: Any, offsets: int, rows: int, place: int, fresh: bool) -> None:
+def copy_in(
+    state: Any, origin: int, block: Any, table: Any, offsets: int, rows: int, place: int, fresh: bool
+) -> None:
     """block[j] = state[place ^ offset j]; with `fresh`, rows marked as zero are not read."""
     lanes = lanes_of(state)
     zero = splat_like(state, 0.0)
@@ -57,7 +59,9 @@ def copy_in(state: Any, origin: int, block: Any, table: Any, offsets: int, rows:
 
 
 @kernel
-def copy_out(state: Any, origin: int, block: Any, table: Any, offsets: int, rows: int, place: int, fresh: bool) -> None:
+def copy_out(
+    state: Any, origin: int, block: Any, table: Any, offsets: int, rows: int, place: int, fresh: bool
+) -> None:
     """state[place ^ offset j] = block[j]; without `fresh`, rows marked as zero before the pass are left out."""
     lanes = lanes_of(state)
     for j in range(rows):
@@ -101,7 +105,9 @@ def dense_offset(masks: Any, start: int, width: int, place: int) -> int:
 
 
 @kernel
-def multiply_op(psi: Any, base: int, place: int, op: Any, program: Any, vectors: Any, adjoint: bool, spare: Any) -> None:
+def multiply_op(
+    psi: Any, base: int, place: int, op: Any, program: Any, vectors: Any, adjoint: bool, spare: Any
+) -> None:
     """One dense operation on one block."""
     width = op[WIDTH]
     multiply(
@@ -130,7 +136,9 @@ def undo_rotation(psi: Any, lam: Any, base: int, table: Any, op: Any, c: Any, t:
 
 
 @kernel
-def forward(psi: Any, base: int, rows: int, place: int, start: int, stop: int, program: Any, work: Any) -> None:
+def forward(
+    psi: Any, base: int, rows: int, place: int, start: int, stop: int, program: Any, work: Any
+) -> None:
     """Operations start to stop on the block at psi[base:]."""
     lanes = lanes_of(psi)
     table = program.table
@@ -149,7 +157,9 @@ def forward(psi: Any, base: int, rows: int, place: int, start: int, stop: int, p
         elif op[KIND] == DIAGONAL:
             offset = phase_offset(program.masks, op[MASKS], op[WIDTH], place)
             if op[PER_LANE]:
-                phases_lanes(psi, base, table, op[TABLE], rows, offset, work.vectors, op[COEFFICIENT] * lanes, False)
+                phases_lanes(
+                    psi, base, table, op[TABLE], rows, offset, work.vectors, op[COEFFICIENT] * lanes, False
+                )
             else:
                 phases_shared(psi, base, table, op[TABLE], rows, offset, work.numbers, op[COEFFICIENT], False)
         else:
@@ -215,7 +225,9 @@ def forward_pass(psi: Any, origin: int, program: Any, number: int, first: int, l
 
 
 @kernel
-def backward_pass(psi: Any, lam: Any, origin: int, program: Any, number: int, first: int, last: int, work: Any) -> None:
+def backward_pass(
+    psi: Any, lam: Any, origin: int, program: Any, number: int, first: int, last: int, work: Any
+) -> None:
     """As `forward_pass`, undoing on psi and lambda."""
     visit = program.passes[number]
     rows = 1 << visit[DIMENSION]

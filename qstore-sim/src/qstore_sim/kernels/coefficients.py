@@ -90,12 +90,21 @@ def prepare_lanes(
                         vectors[out + lanes + lane] = s
             if diagonal:
                 width = op[WIDTH]
-                fill_phases_lanes(vectors, out, width, program.masks, op[MASKS] + width, spare, op[N_ROTATIONS])
+                fill_phases_lanes(
+                    vectors, out, width, program.masks, op[MASKS] + width, spare, op[N_ROTATIONS]
+                )
 
 
 @kernel
 def pull_back(
-    program: Any, sums: Any, lanes: int, first: int, batch: int, shared_gradient: Any, tile: int, gradient: Any
+    program: Any,
+    sums: Any,
+    lanes: int,
+    first: int,
+    batch: int,
+    shared_gradient: Any,
+    tile: int,
+    gradient: Any,
 ) -> None:
     """Derivatives by angle, (rotation, lane), onto entries: `shared_gradient[tile]` and `gradient[sample]`."""
     valid = min(lanes, batch - first)
@@ -113,5 +122,3 @@ def pull_back(
             else:
                 for lane in range(valid):
                     gradient[first + lane, ~entry] += factor * sums[r * lanes + lane]
-
-

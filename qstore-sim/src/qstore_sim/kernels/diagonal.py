@@ -14,7 +14,9 @@ from qstore_sim.simd import accumulate, fma, kernel, lanes_of, load, neg, parity
 
 
 @kernel
-def phases_shared(psi: Any, base: int, table: Any, start: int, rows: int, offset: int, phases: Any, first: int, undo: bool) -> None:
+def phases_shared(
+    psi: Any, base: int, table: Any, start: int, rows: int, offset: int, phases: Any, first: int, undo: bool
+) -> None:
     """Multiply rows of the block at psi[base:] by the numbers (re, im) at phases[first:], or divide."""
     lanes = lanes_of(psi)
     for j in range(rows):
@@ -31,7 +33,9 @@ def phases_shared(psi: Any, base: int, table: Any, start: int, rows: int, offset
 
 
 @kernel
-def phases_lanes(psi: Any, base: int, table: Any, start: int, rows: int, offset: int, phases: Any, first: int, undo: bool) -> None:
+def phases_lanes(
+    psi: Any, base: int, table: Any, start: int, rows: int, offset: int, phases: Any, first: int, undo: bool
+) -> None:
     """As `phases_shared`, with vectors (re, im) at phases[first:]."""
     lanes = lanes_of(psi)
     for j in range(rows):
@@ -48,7 +52,9 @@ def phases_lanes(psi: Any, base: int, table: Any, start: int, rows: int, offset:
 
 
 @kernel
-def gather_bins(psi: Any, lam: Any, base: int, table: Any, start: int, rows: int, offset: int, bins: Any, first: int) -> None:
+def gather_bins(
+    psi: Any, lam: Any, base: int, table: Any, start: int, rows: int, offset: int, bins: Any, first: int
+) -> None:
     """bins[phase index] += Im(conj(lambda) psi)."""
     lanes = lanes_of(psi)
     for j in range(rows):
@@ -76,7 +82,9 @@ def walsh_hadamard(values: Any, first: int, bits: int) -> None:
 
 
 @kernel
-def fill_phases_shared(phases: Any, first: int, width: int, codes: Any, code: int, half_angles: Any, count: int) -> None:
+def fill_phases_shared(
+    phases: Any, first: int, width: int, codes: Any, code: int, half_angles: Any, count: int
+) -> None:
     """The table of shared phases for `count` rotations with cos, sin of half their angles in `half_angles`."""
     phases[first] = 1.0
     phases[first + 1] = 0.0
@@ -100,7 +108,9 @@ def fill_phases_shared(phases: Any, first: int, width: int, codes: Any, code: in
 
 
 @kernel
-def fill_phases_lanes(phases: Any, first: int, width: int, codes: Any, code: int, half_angles: Any, count: int) -> None:
+def fill_phases_lanes(
+    phases: Any, first: int, width: int, codes: Any, code: int, half_angles: Any, count: int
+) -> None:
     """As `fill_phases_shared`, with a vector of each."""
     lanes = lanes_of(phases)
     for lane in range(lanes):
@@ -129,7 +139,9 @@ def fill_phases_lanes(phases: Any, first: int, width: int, codes: Any, code: int
 
 
 @kernel
-def collect_bins(bins: Any, first: int, width: int, codes: Any, code: int, sums: Any, rotation: int, count: int) -> None:
+def collect_bins(
+    bins: Any, first: int, width: int, codes: Any, code: int, sums: Any, rotation: int, count: int
+) -> None:
     """sums[rotation + r] += the derivative of each rotation; the bins are used up."""
     lanes = lanes_of(bins)
     walsh_hadamard(bins, first, width)

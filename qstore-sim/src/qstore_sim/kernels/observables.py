@@ -17,7 +17,9 @@ CHUNK_BITS = 5
 
 
 @kernel
-def add_means(psi: Any, origin: int, bits: int, first: int, last: int, groups: Any, terms: Any, work: Any) -> None:
+def add_means(
+    psi: Any, origin: int, bits: int, first: int, last: int, groups: Any, terms: Any, work: Any
+) -> None:
     """work.means[term] += the term's sum over rows first to last (multiples of the chunk)."""
     lanes = lanes_of(psi)
     row = 2 * lanes
@@ -65,7 +67,14 @@ def write_means(
 
 @kernel
 def load_cotangent(
-    terms: Any, coefficients: Any, variance: int, first: int, valid: int, values: Any, cotangent: Any, out: Any
+    terms: Any,
+    coefficients: Any,
+    variance: int,
+    first: int,
+    valid: int,
+    values: Any,
+    cotangent: Any,
+    out: Any,
 ) -> None:
     """out[term] = coefficient times the upstream gradient, a vector; 0 in lanes without a sample."""
     lanes = lanes_of(out)
@@ -84,7 +93,16 @@ def load_cotangent(
 
 @kernel
 def adjoint_state(
-    psi: Any, lam: Any, origin: int, bits: int, first: int, last: int, groups: Any, terms: Any, cotangent: Any, work: Any
+    psi: Any,
+    lam: Any,
+    origin: int,
+    bits: int,
+    first: int,
+    last: int,
+    groups: Any,
+    terms: Any,
+    cotangent: Any,
+    work: Any,
 ) -> None:
     """Lambda = (sum of cotangent times term) psi on rows first to last."""
     lanes = lanes_of(psi)

@@ -81,7 +81,9 @@ def read(psi: Any, program: Any, readout: Any, tile: int, inputs: Any, values: A
     valid = min(lanes, inputs.batch[0] - first)
     kind = readout.kind[0]
     if kind == TERMS:
-        write_means(work.means, lanes, readout.terms, readout.coefficients, readout.variance[0], first, valid, values)
+        write_means(
+            work.means, lanes, readout.terms, readout.coefficients, readout.variance[0], first, valid, values
+        )
     elif kind == PROBABILITIES:
         write_probabilities(psi, 0, program.tables[0], program.tables, first, valid, values)
     else:
@@ -90,7 +92,16 @@ def read(psi: Any, program: Any, readout: Any, tile: int, inputs: Any, values: A
 
 @kernel
 def adjoint_start(
-    psi: Any, lam: Any, program: Any, readout: Any, tile: int, inputs: Any, values: Any, first: int, last: int, work: Any
+    psi: Any,
+    lam: Any,
+    program: Any,
+    readout: Any,
+    tile: int,
+    inputs: Any,
+    values: Any,
+    first: int,
+    last: int,
+    work: Any,
 ) -> None:
     """Write lambda; for Pauli terms on rows first to last, else, by the first slice alone, everywhere."""
     lanes = lanes_of(psi)
@@ -100,7 +111,14 @@ def adjoint_start(
     kind = readout.kind[0]
     if kind == TERMS:
         load_cotangent(
-            readout.terms, readout.coefficients, readout.variance[0], sample, valid, values, inputs.cotangent, work.terms
+            readout.terms,
+            readout.coefficients,
+            readout.variance[0],
+            sample,
+            valid,
+            values,
+            inputs.cotangent,
+            work.terms,
         )
         adjoint_state(psi, lam, 0, bits, first, last, readout.groups, readout.terms, work.terms, work)
     elif first == 0 and kind == PROBABILITIES:

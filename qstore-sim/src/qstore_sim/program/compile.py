@@ -62,7 +62,12 @@ def is_noisy(template: Template) -> bool:
 
 
 def compile_program(
-    template: Template, per_sample: frozenset[str], trained: frozenset[str], *, with_phase: bool, density: bool
+    template: Template,
+    per_sample: frozenset[str],
+    trained: frozenset[str],
+    *,
+    with_phase: bool,
+    density: bool,
 ) -> Program:
     """Compile a template.
 

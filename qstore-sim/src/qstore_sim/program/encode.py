@@ -83,7 +83,12 @@ class Encoder:
     def sizes(self) -> layout.Sizes:
         """The scratch that the program needs."""
         return layout.Sizes(
-            self.n_bits, len(self._rotations), self._lane_vectors, self._shared_numbers, self._bins, self._block_rows
+            self.n_bits,
+            len(self._rotations),
+            self._lane_vectors,
+            self._shared_numbers,
+            self._bins,
+            self._block_rows,
         )
 
     # ---- operations ------------------------------------------------------------------------------------------------
@@ -121,9 +126,15 @@ class Encoder:
         index = np.arange(1 << len(visit.vectors), dtype=np.int64)
         phase_index = np.zeros(len(index), dtype=np.int64)
         for bit, mask in enumerate(basis):
-            phase_index |= (np.bitwise_count(index & _functional(mask, visit.vectors)) & 1).astype(np.int64) << bit
+            phase_index |= (np.bitwise_count(index & _functional(mask, visit.vectors)) & 1).astype(
+                np.int64
+            ) << bit
         row = [0] * layout.OP_COLUMNS
-        row[layout.KIND], row[layout.FIRST], row[layout.N_ROTATIONS] = layout.DIAGONAL, numbers[0][0], len(masks)
+        row[layout.KIND], row[layout.FIRST], row[layout.N_ROTATIONS] = (
+            layout.DIAGONAL,
+            numbers[0][0],
+            len(masks),
+        )
         row[layout.TABLE], row[layout.WIDTH] = self._store(phase_index), len(basis)
         row[layout.TRAINED], row[layout.PER_LANE] = trained, lane
         row[layout.COEFFICIENT] = self._room(lane, 2 << len(basis))
@@ -207,7 +218,9 @@ def _functional(mask: int, vectors: tuple[int, ...]) -> int:
 def _independent(masks: list[int]) -> tuple[list[int], list[int], list[int]]:
     """(basis, codes, masks): the masks with an independent set first, and each as a combination of the basis."""
     basis: list[int] = []
-    reduced: list[tuple[int, int]] = []  # (vector with a leading bit of its own, its combination of the basis)
+    reduced: list[
+        tuple[int, int]
+    ] = []  # (vector with a leading bit of its own, its combination of the basis)
     rest: list[tuple[int, int]] = []
     for mask in masks:
         vector, code = mask, 0

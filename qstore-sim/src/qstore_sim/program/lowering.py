@@ -40,7 +40,9 @@ class Step(NamedTuple):
     constants: tuple[float, ...] = (0.0,)
 
 
-def _turn(letters: str, *at: int, angle: int | None = None, factor: float = 1.0, constant: float = 0.0) -> Step:
+def _turn(
+    letters: str, *at: int, angle: int | None = None, factor: float = 1.0, constant: float = 0.0
+) -> Step:
     return Step("turn", at, letters, (None if angle is None else (angle, factor),), (constant,))
 
 

@@ -44,7 +44,9 @@ class Span:
         rest = self.reduce(vector)
         if rest:
             pivot = (rest & -rest).bit_length() - 1
-            self.basis = {p: member ^ rest if member >> pivot & 1 else member for p, member in self.basis.items()}
+            self.basis = {
+                p: member ^ rest if member >> pivot & 1 else member for p, member in self.basis.items()
+            }
             self.basis[pivot] = rest
 
     def vectors(self) -> tuple[int, ...]:

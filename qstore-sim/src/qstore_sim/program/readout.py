@@ -12,7 +12,9 @@ from qstore_sim.program import layout
 from qstore_sim.program.frame import Frame
 
 
-def _readout(kind: int, variance: int, groups: list[list[int]], terms: list[list[int]], factors: list[float]) -> layout.Readout:
+def _readout(
+    kind: int, variance: int, groups: list[list[int]], terms: list[list[int]], factors: list[float]
+) -> layout.Readout:
     return layout.Readout(
         kind=np.array([kind]), variance=np.array([variance]),
         groups=np.array(groups, dtype=np.int64).reshape(-1, 4), terms=np.array(terms, dtype=np.int64).reshape(-1, 2),
@@ -22,7 +24,9 @@ def _readout(kind: int, variance: int, groups: list[list[int]], terms: list[list
 
 def read_terms(observables: Sequence[Observable], frame: Frame, *, variance: bool) -> layout.Readout:
     """Expectations, or variances: then the squares come first and the observables themselves after them."""
-    wanted = [observable.squared() for observable in observables] + list(observables) if variance else observables
+    wanted = (
+        [observable.squared() for observable in observables] + list(observables) if variance else observables
+    )
     found: dict[tuple[int, int], list[tuple[int, int, float]]] = {}
     for output, observable in enumerate(wanted):
         for term in observable.terms:
@@ -32,7 +36,9 @@ def read_terms(observables: Sequence[Observable], frame: Frame, *, variance: boo
             sign = 1.0 if physical.phase in {0, 1} else -1.0
             if physical.phase % 2 == 0 and (physical.x & physical.z).bit_count() % 2:
                 sign = -sign
-            found.setdefault((physical.x, physical.phase & 1), []).append((physical.z, output, sign * term.coefficient))
+            found.setdefault((physical.x, physical.phase & 1), []).append(
+                (physical.z, output, sign * term.coefficient)
+            )
     groups: list[list[int]] = []
     terms: list[list[int]] = []
     factors: list[float] = []

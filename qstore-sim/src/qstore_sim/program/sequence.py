@@ -145,7 +145,9 @@ def commute(item: Item, pauli: Pauli) -> bool:
         return not odd(item.pauli.x & pauli.z) ^ odd(item.pauli.z & pauli.x)
     if isinstance(item, Diagonal):
         return not any(odd(mask & pauli.x) for mask in item.angles)
-    return not any(odd(row & pauli.x) for row in item.rows) and not any(odd(flip & pauli.z) for flip in item.flips)
+    return not any(odd(row & pauli.x) for row in item.rows) and not any(
+        odd(flip & pauli.z) for flip in item.flips
+    )
 
 
 def items_commute(a: Item, b: Item) -> bool:
