@@ -138,6 +138,15 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session
+def stranger(session: nox.Session) -> None:
+    """Install a plugin that is not ours, as its users would, and run its tests and `qstore doctor`."""
+    install(session, *TEST_TOOLS)
+    session.install(*CONSTRAINTS, "--no-build-isolation", "./tests/stranger")
+    session.run("qstore", "doctor")
+    session.run("python", "-m", "pytest", "tests/stranger", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Train the hybrid model on handwritten digits; arguments after `--` go to the demo."""
     install(session, extras=("demo",))
