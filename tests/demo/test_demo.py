@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from qstore.errors import OptionError
 from qstore_torch.demo import cli
 from qstore_torch.demo.data import load, without_test
