@@ -135,12 +135,30 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
 
 
 def test_the_whole_command_leaves_a_report_whose_numbers_agree(tmp_path):
-    command = [sys.executable, "-m", "qstore_torch.demo", "--epochs", "2", "--seeds", "5", "6", "--train-limit", "200"]
-    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=110, check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "qstore_torch.demo",
+        "--epochs",
+        "2",
+        "--seeds",
+        "5",
+        "6",
+        "--train-limit",
+        "200",
+    ]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=110, check=True
+    )
     (folder,) = tmp_path.iterdir()
     assert str(folder) in done.stdout
     assert "Warning" not in done.stderr
-    assert {path.name for path in folder.iterdir()} == {"summary.json", "history.csv", "training.png", "confusion.png"}
+    assert {path.name for path in folder.iterdir()} == {
+        "summary.json",
+        "history.csv",
+        "training.png",
+        "confusion.png",
+    }
     numbers = json.loads((folder / "summary.json").read_text())
     assert numbers["complete"] is True
     assert numbers["parameters"] == {"quantum": 288, "classical": 190}
@@ -152,11 +170,16 @@ def test_the_whole_command_leaves_a_report_whose_numbers_agree(tmp_path):
     with (folder / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["model"], row["seed"], row["epoch"]) for row in rows] == [
-        (model, seed, epoch) for model in ("hybrid", "classical") for seed in ("5", "6") for epoch in ("1", "2")
+        (model, seed, epoch)
+        for model in ("hybrid", "classical")
+        for seed in ("5", "6")
+        for epoch in ("1", "2")
     ]
     speeds = [float(row["samples_per_second"]) for row in rows if row["model"] == "hybrid"]
     assert numbers["samples_per_second"] == pytest.approx(np.mean(speeds), rel=1e-4)
-    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in ("training.png", "confusion.png"))
+    assert all(
+        (folder / name).read_bytes().startswith(b"\x89PNG") for name in ("training.png", "confusion.png")
+    )
 
 
 def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch, capsys):

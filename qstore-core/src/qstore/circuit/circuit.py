@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qstore.circuit.angles import Angle, AngleLike, Parameter, as_angle
+from qstore.circuit.arguments import TOLERANCE, as_tuple, checked_bit, checked_qubits, checked_state
 from qstore.circuit.gate_methods import GateMethods
 from qstore.circuit.gates import GateKind, gate_spec
 from qstore.circuit.operation import Amplitudes, Condition, Operation
@@ -26,10 +27,7 @@ from qstore.errors import CircuitError
 __all__ = ["MAX_QUBITS", "QuantumCircuit"]
 
 MAX_QUBITS = 1024
-MAX_BITS = 4096
 MAX_INITIALIZED_QUBITS = 26
-UNITARY_TOLERANCE = 1e-8
-"""How far constants may be from unitary or normalised: what eight printed digits lose."""
 
 
 class QuantumCircuit(GateMethods, CircuitView):
@@ -95,7 +93,7 @@ class QuantumCircuit(GateMethods, CircuitView):
         spec = gate_spec(gate)
         if spec.n_qubits == 0 or spec.kind is GateKind.MEASUREMENT:
             raise CircuitError(f"{gate!r} takes more than qubits and angles; call circuit.{gate}(...).")
-        on = self._checked_qubits(gate, qubits, spec.n_qubits)
+        on = checked_qubits(gate, qubits, spec.n_qubits, self._n_qubits)
         angles = (
             (angles,) if isinstance(angles, (str, float, int, np.number, Parameter, Angle)) else tuple(angles)
         )
@@ -115,10 +113,10 @@ class QuantumCircuit(GateMethods, CircuitView):
         Raises:
             CircuitError: the matrix has the wrong shape or is not unitary to 1e-8.
         """
-        n = len(_as_tuple(qubits))
+        n = len(as_tuple(qubits))
         if not 1 <= n <= 3:
             raise CircuitError(f"A unitary acts on 1 to 3 qubits, got {n}; split larger ones into gates.")
-        on = self._checked_qubits("unitary", qubits, n)
+        on = checked_qubits("unitary", qubits, n, self._n_qubits)
         try:
             array = np.asarray(matrix, dtype=complex)
         except (TypeError, ValueError) as exc:
@@ -128,7 +126,7 @@ class QuantumCircuit(GateMethods, CircuitView):
                 f"A unitary on {n} qubit(s) needs a {1 << n} x {1 << n} matrix, got shape {array.shape}."
             )
         error = np.abs(array @ array.conj().T - np.eye(1 << n)).max() if np.isfinite(array).all() else np.nan
-        if not error <= UNITARY_TOLERANCE:
+        if not error <= TOLERANCE:
             raise CircuitError(
                 f"The matrix is not unitary: U @ U^dagger differs from the identity by {error:.2g}."
             )
@@ -154,8 +152,8 @@ class QuantumCircuit(GateMethods, CircuitView):
             CircuitError: wrong shape, not normalised, or not the first operation on its qubits.
         """
         on = tuple(range(self._n_qubits)) if qubits is None else qubits
-        n = len(_as_tuple(on))
-        on = self._checked_qubits("initialize", on, n)
+        n = len(as_tuple(on))
+        on = checked_qubits("initialize", on, n, self._n_qubits)
         touched = sorted({q for op in self._operations for q in op.qubits} & set(on))
         if self._condition is not None:
             raise CircuitError("initialize prepares fresh qubits and cannot depend on a classical bit.")
@@ -182,7 +180,9 @@ class QuantumCircuit(GateMethods, CircuitView):
             raise CircuitError(
                 "imag= goes with a Parameter; constant amplitudes are given as one complex array."
             )
-        return self._add(Operation("initialize", on, amplitudes=Amplitudes(constant=_state(amplitudes, n))))
+        return self._add(
+            Operation("initialize", on, amplitudes=Amplitudes(constant=checked_state(amplitudes, n)))
+        )
 
     def measure(self, qubit: int, bit: int | None = None) -> Self:
         """Measure a qubit in the computational basis inside the circuit and write a classical bit.
@@ -196,9 +196,9 @@ class QuantumCircuit(GateMethods, CircuitView):
         Raises:
             CircuitError: the qubit or the bit is out of range.
         """
-        on = self._checked_qubits("measure", qubit, 1)
+        on = checked_qubits("measure", qubit, 1, self._n_qubits)
         target = self.n_bits if bit is None else bit
-        return self._add(Operation("measure", on, bit=_checked_bit(target), condition=self._condition))
+        return self._add(Operation("measure", on, bit=checked_bit(target), condition=self._condition))
 
     @contextmanager
     def when(self, bit: int, value: int = 1) -> Iterator[Self]:
@@ -218,7 +218,7 @@ class QuantumCircuit(GateMethods, CircuitView):
             raise CircuitError(f"No measurement has written classical bit {bit!r} yet.")
         if value not in (0, 1):
             raise CircuitError(f"A classical bit is 0 or 1, got {value!r}.")
-        self._condition = Condition(_checked_bit(bit), int(value))
+        self._condition = Condition(checked_bit(bit), int(value))
         try:
             yield self
         finally:
@@ -257,8 +257,8 @@ class QuantumCircuit(GateMethods, CircuitView):
         """
         if self._condition is not None:
             raise CircuitError("compose inside a when() block is not supported: append the gates one by one.")
-        onto = self._checked_qubits(
-            "compose", range(other.n_qubits) if qubits is None else qubits, other.n_qubits
+        onto = checked_qubits(
+            "compose", range(other.n_qubits) if qubits is None else qubits, other.n_qubits, self._n_qubits
         )
         first_bit = self.n_bits
         fresh = self.copy()  # all or nothing: a clash half way leaves this circuit as it was
@@ -351,52 +351,6 @@ class QuantumCircuit(GateMethods, CircuitView):
             raise CircuitError(
                 f"The appended circuit initializes qubits {qubits}, which have operations already."
             )
-        bit = None if op.bit is None else _checked_bit(op.bit + first_bit)
+        bit = None if op.bit is None else checked_bit(op.bit + first_bit)
         condition = op.condition and Condition(op.condition.bit + first_bit, op.condition.value)
         self._add(Operation(op.gate, qubits, op.angles, op.unitary, op.amplitudes, bit, condition))
-
-    def _checked_qubits(self, what: str, qubits: int | Sequence[int], number: int) -> tuple[int, ...]:
-        given = _as_tuple(qubits)
-        if len(given) != number:
-            raise CircuitError(f"{what!r} takes {number} qubit(s), got {len(given)}: {given!r}.")
-        for qubit in given:
-            if (
-                isinstance(qubit, bool)
-                or not isinstance(qubit, (int, np.integer))
-                or not 0 <= qubit < self._n_qubits
-            ):
-                msg = f"{what!r} on qubit {qubit!r}: this circuit has the qubits 0 to {self._n_qubits - 1}."
-                raise CircuitError(msg)
-        if len(set(given)) != number:
-            raise CircuitError(f"{what!r} needs different qubits, got {given!r}.")
-        return tuple(int(qubit) for qubit in given)
-
-
-def _as_tuple(qubits: int | Sequence[int]) -> tuple[int, ...]:
-    if isinstance(qubits, (int, np.integer)):
-        return (int(qubits),) if not isinstance(qubits, bool) else (qubits,)
-    try:
-        return tuple(qubits)
-    except TypeError:
-        raise CircuitError(f"Qubits are an integer or a sequence of integers, got {qubits!r}.") from None
-
-
-def _checked_bit(bit: int) -> int:
-    if isinstance(bit, bool) or not isinstance(bit, (int, np.integer)) or not 0 <= bit < MAX_BITS:
-        raise CircuitError(f"A classical bit is an integer from 0 to {MAX_BITS - 1}, got {bit!r}.")
-    return int(bit)
-
-
-def _state(amplitudes: ArrayLike, n: int) -> tuple[complex, ...]:
-    try:
-        state = np.asarray(amplitudes, dtype=complex)
-    except (TypeError, ValueError) as exc:
-        raise CircuitError(f"initialize needs numbers or a Parameter, got {amplitudes!r}.") from exc
-    if state.shape != (1 << n,):
-        raise CircuitError(f"initialize on {n} qubits needs {1 << n} amplitudes, got shape {state.shape}.")
-    norm = float(np.linalg.norm(state)) if np.isfinite(state).all() else math.nan
-    if not abs(norm - 1) <= UNITARY_TOLERANCE:
-        raise CircuitError(
-            f"The amplitudes have norm {norm:.10g}, not 1 to 1e-8; divide them by their norm first."
-        )
-    return tuple(complex(amplitude) for amplitude in state)

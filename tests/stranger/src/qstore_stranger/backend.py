@@ -42,8 +42,6 @@ def _state(circuit, bindings):
     psi = np.zeros((2,) * n, dtype=complex)
     psi[(0,) * n] = 1
     for op in circuit.operations:
-        if op.amplitudes is not None:
-            raise NotImplementedError("initialize")
         matrix = (
             op.matrix()
             if op.unitary

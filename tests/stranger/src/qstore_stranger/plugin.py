@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the entry point names: cheap to import."""
 
-from qstore.batch import Capabilities
+from qstore.batch import ALL_GATES, Capabilities
 from qstore.plugins import BackendSpec, hookimpl
 
-CAPABILITIES = Capabilities(max_qubits=10, max_batch=4, max_shots=100_000)
+CAPABILITIES = Capabilities(max_qubits=10, max_batch=4, max_shots=100_000, gates=ALL_GATES - {"initialize"})
 
 
 @hookimpl
