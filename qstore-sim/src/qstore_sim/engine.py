@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qstore_sim.kernels import sweep
 from qstore_sim.memory import aligned, check_memory
+from qstore_sim.notice import first_call
 from qstore_sim.program import layout
 from qstore_sim.program.compile import Program
 from qstore_sim.simd import VECTOR_BYTES
@@ -84,10 +85,22 @@ class Engine:
         sizes = self.program.sizes
         work = tiles * (1 << sizes.bits) * (len(self.program.arrays.ops) + 2) * (3 if back else 1)
         workers = self._threads if work >= THREADED_WORK else 1
-        if tiles < workers and sizes.bits >= SLICED_BITS and len(self.program.arrays.passes):
-            self._run_sliced(inputs, values, gradients, tiles, workers)
-            return
-        workers = min(workers, tiles)
+        sliced = tiles < workers and sizes.bits >= SLICED_BITS and len(self.program.arrays.passes) > 0
+        with first_call((self.dtype, sliced)):
+            if sliced:
+                self._run_sliced(inputs, values, gradients, tiles, workers)
+            else:
+                self._run_tiles(inputs, values, gradients, tiles, min(workers, tiles))
+
+    def _run_tiles(
+        self,
+        inputs: layout.Inputs,
+        values: Floats,
+        gradients: layout.GradientArrays | None,
+        tiles: int,
+        workers: int,
+    ) -> None:
+        back = gradients is not None
         back_to = self.program.back_to if back else -1
         grads = gradients if gradients is not None else _NO_GRADIENTS
         scratch = [self._take(backward=back, count=workers) for _ in range(workers)]
