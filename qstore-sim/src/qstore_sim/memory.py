@@ -41,7 +41,7 @@ def check_memory(needed: int, what: str) -> None:
     if needed > available:
         raise ResourceError(
             f"{what} needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are available. Use fewer qubits or a "
-            "smaller batch, or precision='single', which halves it."
+            "smaller batch."
         )
 
 

@@ -72,11 +72,6 @@ def check(batch: CircuitBatch, capabilities: Capabilities, backend: str) -> None
         and batch.shots > capabilities.max_shots
     ):
         raise CapabilityError(f"{backend!r} takes at most {capabilities.max_shots} shots, got {batch.shots}.")
-    if not circuit.gates <= capabilities.gates:
-        missing = sorted(circuit.gates - capabilities.gates)
-        raise CapabilityError(
-            f"{backend!r} does not run the gates {missing}; it runs {sorted(capabilities.gates)}."
-        )
     if isinstance(batch.outputs, StateVector) and (circuit.is_noisy or circuit.has_feedback):
         msg = (
             "A circuit with noise, reset or measurements has no statevector; ask for DensityMatrix(), Probabilities() "
@@ -93,6 +88,11 @@ def check(batch: CircuitBatch, capabilities: Capabilities, backend: str) -> None
             "Measurements at the end are not needed: Counts() and Samples() measure every qubit."
         )
         raise CapabilityError(msg)
+    if not circuit.gates <= capabilities.gates:
+        missing = sorted(circuit.gates - capabilities.gates)
+        raise CapabilityError(
+            f"{backend!r} does not run the gates {missing}; it runs {sorted(capabilities.gates)}."
+        )
 
 
 def _derived(batch: CircuitBatch, capabilities: Capabilities, backend: str) -> Plan:
