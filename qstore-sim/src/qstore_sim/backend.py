@@ -90,7 +90,7 @@ class StatevectorBackend:
         if batch.shots is not None or batch.circuit.is_noisy:
             what = "measured results" if batch.shots is not None else "circuits with channels or reset"
             raise CapabilityError(
-                f"'statevector' has no reverse sweep for {what}; use method='parameter_shift'."
+                f"'statevector' has no reverse sweep for {what}; use gradient_method='parameter_shift'."
             )
         known = batch.bindings.keys()
         wanted = frozenset(known if wrt is None else wrt)
@@ -126,6 +126,10 @@ class StatevectorBackend:
         if self._runner is None:
             self._runner = Runner(_PRECISIONS[self._precision], self._threads)
         return self._runner
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Compiled programs, scratch and locks stay behind; a copy makes its own.
+        return {**self.__dict__, "_runner": None}
 
     def __repr__(self) -> str:
         return f"StatevectorBackend(precision={self._precision!r}, threads={self._threads})"
