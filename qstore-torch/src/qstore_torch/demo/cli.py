@@ -123,6 +123,8 @@ def _run(args: argparse.Namespace) -> int:
     )
     print(f"classical, for comparison: {parameters['classical'][1]} parameters\n")
 
+    # A first step by itself: right after installation it compiles the simulator, which is no part of training.
+    hybrid()(torch.from_numpy(data.train_x[:2])).sum().backward()
     runs: dict[str, dict[int, Outcome]] = {"hybrid": {}, "classical": {}}
     interrupted = False
     try:
