@@ -331,3 +331,23 @@ def test_random_unitaries_are_taken_as_they_are():
     assert np.allclose(
         unitary(QuantumCircuit(3).unitary(matrix, (2, 0))), embedded(matrix, (2, 0), 3), atol=ROUNDING
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("measure_all", r"outputs=qs\.Counts\(\) and qs\.Samples\(\) measure every qubit"),
+        ("add_gate", "append"),
+        ("cnot_gate", "has no 'cnot_gate'"),
+        ("num_qubits", "n_qubits"),
+        ("deph", "Did you mean 'depth'"),
+    ],
+)
+def test_other_libraries_names_are_answered_with_ours(name, text):
+    with pytest.raises(AttributeError, match=text):
+        getattr(QuantumCircuit(1), name)
+
+
+def test_asking_whether_an_attribute_exists_still_works():
+    assert not hasattr(QuantumCircuit(1), "measure_all")
+    assert hasattr(QuantumCircuit(1), "depth")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,12 +22,22 @@ from qstore.circuit.gates import GateKind, gate_spec
 from qstore.circuit.operation import Amplitudes, Condition, Operation
 from qstore.circuit.template import Template
 from qstore.circuit.view import CircuitView
-from qstore.errors import CircuitError
+from qstore.errors import CircuitError, nearest_names
 
 __all__ = ["MAX_QUBITS", "QuantumCircuit"]
 
 MAX_QUBITS = 1024
 MAX_INITIALIZED_QUBITS = 26
+
+_ELSEWHERE = {
+    "measure_all": " Leave it out: outputs=qs.Counts() and qs.Samples() measure every qubit.",
+    "add_gate": " Use append(gate, qubits, angles) or the gate's own method.",
+    "bind_data": " Bindings go to qs.run(circuit, bindings), not into the circuit.",
+    "assign_parameters": " Bindings go to qs.run(circuit, bindings), not into the circuit.",
+    "num_qubits": " It is called n_qubits.",
+    "hash": " freeze().fingerprint names a circuit by its content.",
+}
+"""Names that people look for, and where the thing is."""
 
 
 class QuantumCircuit(GateMethods, CircuitView):
@@ -304,6 +314,12 @@ class QuantumCircuit(GateMethods, CircuitView):
         from qstore.circuit.interchange import convert_from
 
         return convert_from(source)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        # Only called for names that do not exist: people arrive with other libraries' habits.
+        public = [known for known in dir(type(self)) if not known.startswith("_")]
+        hint = _ELSEWHERE.get(name) or nearest_names(name, public)
+        raise AttributeError(f"A QuantumCircuit has no {name!r}.{hint}", name=name, obj=self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, QuantumCircuit):

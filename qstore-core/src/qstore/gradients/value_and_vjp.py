@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -181,6 +181,8 @@ def _by_name(name: str) -> GradientMethod | NativeGradientMethod:
 def _names(batch: CircuitBatch, wrt: Collection[str] | None) -> tuple[str, ...]:
     if wrt is None:
         return tuple(batch.bindings)
+    if not isinstance(wrt, Iterable):
+        raise OptionError(f"wrt must be parameter names, got {wrt!r}.")
     names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
     for name in names:
         if name not in batch.bindings:
