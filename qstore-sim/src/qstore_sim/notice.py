@@ -17,7 +17,10 @@ __all__ = ["first_call"]
 log = logging.getLogger("qstore.sim")
 PATIENCE_S = 2.0
 """Loading compiled kernels from disk takes a fraction of this."""
-MESSAGE = "Compiling the simulator's kernels; this takes some 20 seconds and happens once per installation."
+MESSAGE = (
+    "Compiling the simulator's kernels; this takes some 20 seconds and happens once per installation. "
+    "If you see it at every start, no cache folder can be written: set NUMBA_CACHE_DIR to one that can."
+)
 
 _done: set[Hashable] = set()
 
