@@ -105,7 +105,7 @@ def test_the_async_twins_give_the_same():
 
 
 def test_new_circuits_and_read_only_arrays_compile_nothing(dense):
-    from qstore_sim.kernels import sweep
+    from qstore_sim.kernels import crew
 
     rng = np.random.default_rng(5)
     backend = StatevectorBackend()
@@ -120,5 +120,5 @@ def test_new_circuits_and_read_only_arrays_compile_nothing(dense):
             backend.vjp_sync(circuit, cotangent)
             backend.run_sync(circuit)
             backend.run_sync(CircuitBatch.of(QuantumCircuit(n).ry(0, "t"), {"t": 0.1}, Probabilities()))
-    for entry in (sweep.run_tiles, sweep.run_slice, sweep.run_whole):
+    for entry in (crew.run,):
         assert len(entry.signatures) <= 2  # one for each precision

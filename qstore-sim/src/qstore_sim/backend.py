@@ -77,7 +77,7 @@ class StatevectorBackend:
 
     def run_sync(self, batch: CircuitBatch) -> BatchResult:
         start = time.perf_counter()
-        runner = self._started(batch)
+        runner = self.runner(batch)
         if batch.shots is not None:
             return self._measured(runner, batch, start)
         values = runner.noisy_values(batch) if batch.circuit.is_noisy else runner.values(batch)
@@ -98,7 +98,7 @@ class StatevectorBackend:
             raise BindingError(
                 f"No parameters named {sorted(wanted - known)}; the circuit has {sorted(known)}."
             )
-        values, gradients = self._started(batch).vjp(batch, cotangent, wanted)
+        values, gradients = self.runner(batch).vjp(batch, cotangent, wanted)
         return _result(batch, values, start), gradients
 
     def _measured(self, runner: Runner, batch: CircuitBatch, start: float) -> BatchResult:
@@ -113,7 +113,12 @@ class StatevectorBackend:
             )
         return _result(batch, shots.samples(runner, batch), start)
 
-    def _started(self, batch: CircuitBatch) -> Runner:
+    def runner(self, batch: CircuitBatch) -> Runner:
+        """What runs a batch.
+
+        Raises:
+            CapabilityError: the circuit is too large.
+        """
         from qstore_sim.exact import Runner, check_density_size  # imports numba
 
         n = batch.circuit.n_qubits

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a program on a batch: owns the scratch, shares tiles out over threads, cuts a single large tile into slices.
-
-Threads are plain Python threads around kernels that release the GIL: safe in any number of callers, in forked
-workers and inside other thread pools, where numba's own threading layers are not.
-"""
+"""Runs a program on a batch: owns the scratch, decides how many threads take part and in what."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qstore_sim.crew import NO_GRADIENTS, crew_for
 from qstore_sim.kernels import sweep
+from qstore_sim.kernels.handles import handles
 from qstore_sim.memory import aligned, check_memory
 from qstore_sim.notice import first_call
 from qstore_sim.program import layout
@@ -24,31 +19,29 @@ from qstore_sim.simd import VECTOR_BYTES
 
 Floats = NDArray[np.float64]
 
-SLICED_BITS = 12
-"""From this size on a tile is cut into slices when there are fewer tiles than threads."""
-THREADED_WORK = 1 << 17
-"""Vector operations below which a second thread costs more than it brings (handing over takes about 30 us)."""
-_SLICE_ROWS = 32
 
-_pool: tuple[int, int, ThreadPoolExecutor] | None = None
+class Scratch(NamedTuple):
+    """What a thread works with.
+
+    Attributes:
+        psi, lam: state and adjoint state (empty without gradients).
+        work: everything else; handle, seat: addresses (see `kernels.handles`, `kernels.crew`).
+        others: scratch for more threads on the same state.
+    """
+
+    psi: NDArray[Any]
+    lam: NDArray[Any]
+    work: layout.Work
+    handle: NDArray[np.int64]
+    seat: NDArray[np.int64]
+    others: list[Scratch]
 
 
-def _threads(count: int) -> ThreadPoolExecutor:
-    global _pool  # noqa: PLW0603  # one pool per process; a forked child must not use its parent's
-    if _pool is None or _pool[0] != os.getpid() or _pool[1] < count:
-        _pool = (os.getpid(), count, ThreadPoolExecutor(count, thread_name_prefix="qstore-sim"))
-    return _pool[2]
-
-
-def _shared_out(tasks: list[Callable[[], None]]) -> None:
-    """Run the tasks at the same time, the first in this thread."""
-    if len(tasks) > 1:
-        futures = [_threads(len(tasks) - 1).submit(task) for task in tasks[1:]]
-        tasks[0]()
-        for future in futures:
-            future.result()
-    else:
-        tasks[0]()
+PIECE_ROWS = 1 << 9
+"""Rows of a tile for each piece of a step; tiles of at least two pieces may be done by threads together."""
+MOST_PIECES = 64
+THREADED_WORK = 1 << 13
+"""Vector operations below which a second thread costs more than it brings."""
 
 
 class Engine:
@@ -64,12 +57,20 @@ class Engine:
         self.program, self.readout = program, readout
         self.dtype = np.dtype(dtype)
         self.lanes = VECTOR_BYTES // self.dtype.itemsize
+        self.samples = self.lanes >> program.sizes.lane_bits
         self._threads = threads
-        self._spare: list[tuple[NDArray[Any], NDArray[Any], layout.Work]] = []
+        self._rows: int = 1 << (program.sizes.bits - program.sizes.lane_bits)
+        self._pieces = max(1, min(MOST_PIECES, self._rows // PIECE_ROWS))
+        self._spare: list[Scratch] = []
 
     def state_bytes(self, *, backward: bool) -> int:
         """Bytes of one tile's state, with the adjoint state for gradients."""
-        return (1 << self.program.sizes.bits) * 2 * VECTOR_BYTES * (2 if backward else 1)
+        size: int = self._rows * 2 * VECTOR_BYTES * (2 if backward else 1)
+        return size
+
+    def tiles(self, batch: int) -> int:
+        """Tiles of a batch."""
+        return -(-batch // self.samples)
 
     def run(
         self, inputs: layout.Inputs, values: Floats, gradients: layout.GradientArrays | None = None
@@ -79,116 +80,35 @@ class Engine:
         Raises:
             ResourceError: the state does not fit into memory.
         """
-        batch = int(inputs.batch[0])
-        tiles = -(-batch // self.lanes)
+        tiles = self.tiles(int(inputs.batch[0]))
         back = gradients is not None
-        sizes = self.program.sizes
-        work = tiles * (1 << sizes.bits) * (len(self.program.arrays.ops) + 2) * (3 if back else 1)
+        work = tiles * self._rows * (len(self.program.arrays.ops) + 2) * (3 if back else 1)
         workers = self._threads if work >= THREADED_WORK else 1
-        sliced = tiles < workers and sizes.bits >= SLICED_BITS and len(self.program.arrays.passes) > 0
-        with first_call((self.dtype, sliced)):
-            if sliced:
-                self._run_sliced(inputs, values, gradients, tiles, workers)
-            else:
-                self._run_tiles(inputs, values, gradients, tiles, min(workers, tiles))
-
-    def _run_tiles(
-        self,
-        inputs: layout.Inputs,
-        values: Floats,
-        gradients: layout.GradientArrays | None,
-        tiles: int,
-        workers: int,
-    ) -> None:
-        back = gradients is not None
+        together = tiles < workers and self._pieces > 1
+        states = 1 if together else min(workers, tiles)
+        seats = workers if together else states
+        scratch = self._take(backward=back, count=states)
+        if together:
+            scratch += self._beside(scratch[0], workers - 1)
         back_to = self.program.back_to if back else -1
-        grads = gradients if gradients is not None else _NO_GRADIENTS
-        scratch = [self._take(backward=back, count=workers) for _ in range(workers)]
-        cuts = [tiles * w // workers for w in range(workers + 1)]
-
-        def task(w: int) -> Callable[[], None]:
-            psi, lam, area = scratch[w]
-            return lambda: sweep.run_tiles(
-                psi,
-                lam,
-                self.program.arrays,
-                self.readout,
+        grads = gradients if gradients is not None else NO_GRADIENTS
+        steps = 2 * len(self.program.arrays.passes) + 5
+        progress = np.zeros((tiles if together else states, 2 * steps), dtype=np.int64)
+        where = np.stack([own.seat for own in scratch])
+        with first_call(self.dtype):
+            crew_for(self.dtype).run(
+                seats - 1,
+                where,
+                together,
                 inputs,
-                cuts[w],
-                cuts[w + 1],
+                np.zeros(1, dtype=np.int64),
+                tiles,
                 back_to,
                 values,
                 grads,
-                area,
+                progress,
             )
-
-        _shared_out([task(w) for w in range(workers)])
-        self._spare.extend(scratch)
-
-    # ---- one tile in slices ----------------------------------------------------------------------------------------
-
-    def _run_sliced(
-        self,
-        inputs: layout.Inputs,
-        values: Floats,
-        gradients: layout.GradientArrays | None,
-        tiles: int,
-        workers: int,
-    ) -> None:
-        arrays, readout = self.program.arrays, self.readout
-        scratch = [self._take(backward=gradients is not None, count=1, state=w == 0) for w in range(workers)]
-        psi, lam, main = scratch[0]
-        areas = [main._replace(block=area.block, block2=area.block2, bins=area.bins, spare=area.spare,
-                               weights=area.weights, terms=area.terms, sums=area.sums, means=area.means)
-                 for _, _, area in scratch]  # fmt: skip
-        grads = gradients if gradients is not None else _NO_GRADIENTS
-
-        def step(kind: int, tile: int, number: int, total: int) -> None:
-            cuts = [total * w // workers for w in range(workers + 1)]
-            _shared_out([
-                lambda w=w: sweep.run_slice(  # type: ignore[misc]  # the default binds the loop variable
-                    kind, psi, lam, arrays, readout, inputs, tile, number, cuts[w], cuts[w + 1], values, areas[w]
-                )
-                for w in range(workers)
-            ])  # fmt: skip
-
-        def rows(kind: int, tile: int) -> None:
-            total = 1 << self.program.sizes.bits
-            cuts = [total * w // workers // _SLICE_ROWS * _SLICE_ROWS for w in range(workers)] + [total]
-            _shared_out([
-                lambda w=w: sweep.run_slice(  # type: ignore[misc]  # the default binds the loop variable
-                    kind, psi, lam, arrays, readout, inputs, tile, 0, cuts[w], cuts[w + 1], values, areas[w]
-                )
-                for w in range(workers)
-            ])  # fmt: skip
-
-        for tile in range(tiles):
-            for area in areas[1:]:
-                area.sums[:] = 0.0
-                area.means[:] = 0.0
-                area.bins[:] = 0.0
-            sweep.run_whole(sweep.PREPARE, psi, lam, arrays, readout, inputs, tile, values, grads, main)
-            for number in range(len(arrays.passes)):
-                step(sweep.FORWARD, tile, number, self._cosets(number))
-            rows(sweep.MEANS, tile)
-            for area in areas[1:]:
-                main.means[:] += area.means
-            sweep.run_whole(sweep.READ, psi, lam, arrays, readout, inputs, tile, values, grads, main)
-            if gradients is None or self.program.back_to < 0:
-                continue
-            rows(sweep.ADJOINT, tile)
-            for number in range(len(arrays.passes) - 1, self.program.back_to - 1, -1):
-                step(sweep.BACKWARD, tile, number, self._cosets(number))
-            for area in areas:
-                sweep.collect_slice(arrays, area)
-            for area in areas[1:]:
-                main.sums[:] += area.sums
-            sweep.run_whole(sweep.FINISH, psi, lam, arrays, readout, inputs, tile, values, grads, main)
-        self._spare.extend(item for item in scratch if len(item[0]))
-
-    def _cosets(self, number: int) -> int:
-        visit = self.program.arrays.passes[number]
-        return 1 << int(visit[layout.COSET_BITS])
+        self._spare.extend(scratch[:states])
 
     def release(self) -> None:
         """Give the scratch of earlier runs back."""
@@ -196,36 +116,76 @@ class Engine:
 
     # ---- scratch ---------------------------------------------------------------------------------------------------
 
-    def _take(
-        self, *, backward: bool, count: int, state: bool = True
-    ) -> tuple[NDArray[Any], NDArray[Any], layout.Work]:
-        while state and self._spare:
+    def _take(self, *, backward: bool, count: int) -> list[Scratch]:
+        """Scratch for some threads with a state each, as far as possible from earlier runs."""
+        found: list[Scratch] = []
+        while self._spare and len(found) < count:
             try:
-                found = self._spare.pop()
+                scratch = self._spare.pop()
             except IndexError:  # another thread was faster
                 break
-            if not backward or len(found[1]):
-                return found
-        sizes, lanes = self.program.sizes, self.lanes
-        check_memory(self.state_bytes(backward=backward) * count, f"A run of {self.program.n_qubits} qubits")
-        numbers = (1 << sizes.bits) * 2 * lanes if state else 0
-        psi = aligned(numbers, self.dtype)
-        lam = aligned(numbers if backward else 0, self.dtype)
-        most = int(self.program.arrays.ops[:, layout.N_ROTATIONS].max(initial=1))
-        area = layout.Work(
-            block=aligned(sizes.block_rows * 2 * lanes, self.dtype),
-            block2=aligned(sizes.block_rows * 2 * lanes if backward else 0, self.dtype),
-            numbers=aligned(max(sizes.shared_numbers, 1), self.dtype),
-            vectors=aligned(max(sizes.lane_vectors, 1) * lanes, self.dtype),
-            bins=aligned(sizes.bin_vectors * lanes, self.dtype),
-            spare=aligned(max(16, 2 * most) * lanes, self.dtype),
-            weights=aligned(_SLICE_ROWS * lanes, self.dtype),
-            terms=aligned(max(1, len(self.readout.terms)) * lanes, self.dtype),
-            sums=aligned(sizes.rotations * lanes, np.float64),
-            means=aligned(len(self.readout.terms) * lanes, np.float64),
-            spare64=aligned(2 * most, np.float64),
+            if not backward or len(scratch.lam):
+                found.append(scratch)
+        missing = count - len(found)
+        if missing:
+            check_memory(
+                self.state_bytes(backward=backward) * missing, f"A run of {self.program.n_qubits} qubits"
+            )
+        return found + [self._new_scratch(backward=backward) for _ in range(missing)]
+
+    def _new_scratch(self, *, backward: bool) -> Scratch:
+        sizes, lanes, dtype = self.program.sizes, self.lanes, self.dtype
+        terms = len(self.readout.terms)
+        own = self._own_area(backward=backward)
+        work = layout.Work(
+            **own,
+            bins=aligned(self._pieces * sizes.bin_vectors * lanes, dtype),
+            sums=aligned(self._pieces * sizes.rotations * lanes, np.float64),
+            means=aligned(self._pieces * terms * lanes, np.float64),
+            signs=_lane_signs(sizes.lane_bits, lanes, dtype),
+            numbers=aligned(max(sizes.shared_numbers, 1), dtype),
+            vectors=aligned(max(sizes.lane_vectors, 1) * lanes, dtype),
+            cosines=aligned(2 * sizes.rotations, np.float64),
+            scales=aligned(sizes.rotations, np.float64),
+            spare64=aligned(2 * self._most_rotations(), np.float64),
         )
-        return psi, lam, area
+        psi = aligned(self._rows * 2 * lanes, dtype)
+        lam = aligned(self._rows * 2 * lanes if backward else 0, dtype)
+        return self._scratch(psi, lam, work)
+
+    def _beside(self, first: Scratch, count: int) -> list[Scratch]:
+        """Scratch for more threads on the same tile."""
+        while len(first.others) < count:
+            own = self._own_area(backward=len(first.lam) > 0)
+            first.others.append(self._scratch(first.psi, first.lam, first.work._replace(**own)))
+        return first.others[:count]
+
+    def _scratch(self, psi: NDArray[Any], lam: NDArray[Any], work: layout.Work) -> Scratch:
+        handle = handles(self.program.arrays, self.readout, work, self._pieces)
+        seat = np.array(
+            [psi.ctypes.data, len(psi), lam.ctypes.data, len(lam), handle.ctypes.data, len(handle)]
+        )
+        return Scratch(psi, lam, work, handle, seat, [])
+
+    def _own_area(self, *, backward: bool) -> dict[str, NDArray[Any]]:
+        """What threads on one tile do not share."""
+        block = self.program.sizes.block_rows * 2
+        counts = {
+            "block": block,
+            "block2": block if backward else 0,
+            "spare": max(16, 2 * self._most_rotations()),
+            "weights": sweep.CHUNK_ROWS,
+            "terms": max(1, len(self.readout.terms)),
+        }
+        return {name: aligned(count * self.lanes, self.dtype) for name, count in counts.items()}
+
+    def _most_rotations(self) -> int:
+        return int(self.program.arrays.ops[:, layout.N_ROTATIONS].max(initial=1))
 
 
-_NO_GRADIENTS = layout.GradientArrays(np.zeros((0, 0)), np.zeros((0, 0)), np.zeros((0, 0)))
+def _lane_signs(lane_bits: int, lanes: int, dtype: Any) -> NDArray[Any]:
+    """For each mask on the lanes' bits, a vector of +1 and -1: the parity of each lane."""
+    signs = aligned(lanes << lane_bits, dtype)
+    masks, lane = np.ogrid[: 1 << lane_bits, :lanes]
+    signs.reshape(-1, lanes)[:] = 1 - 2 * (np.bitwise_count(masks & lane) & 1).astype(int)
+    return signs

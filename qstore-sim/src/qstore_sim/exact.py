@@ -26,8 +26,10 @@ from qstore_sim.memory import check_memory
 from qstore_sim.plans import PlanCache
 from qstore_sim.preparation import sub_index
 from qstore_sim.program.compile import compile_program
+from qstore_sim.program.lanes import lane_bits_for, lane_bits_for_shots
 from qstore_sim.program.layout import Readout
 from qstore_sim.program.readout import read_amplitudes, read_probabilities, read_terms
+from qstore_sim.simd import VECTOR_BYTES
 
 Floats = NDArray[np.float64]
 _CHUNK_BYTES = 1 << 28
@@ -44,6 +46,7 @@ class Runner:
 
     def __init__(self, dtype: Any, threads: int) -> None:
         self._dtype, self._threads = dtype, threads
+        self._lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
         self._plans = PlanCache()
 
     # ---- pure states -----------------------------------------------------------------------------------------------
@@ -53,7 +56,7 @@ class Runner:
         outputs = batch.outputs
         if isinstance(outputs, (Expectations, Variance)):
             values = np.empty((batch.size, _width(outputs, batch)))
-            engine = self._engine(batch, frozenset())
+            engine = self.engine(batch, frozenset())
             engine.run(make_inputs(engine.program, batch.bindings, batch.per_sample, batch.size), values)
             return _shown(values, outputs)
         if isinstance(outputs, Probabilities):
@@ -69,12 +72,12 @@ class Runner:
     ) -> tuple[NDArray[Any], dict[str, Floats]]:
         """Values and the gradients of the parameters in `wanted`."""
         outputs = batch.outputs
-        engine = self._engine(batch, wanted)
+        engine = self.engine(batch, wanted)
         program = engine.program
         values = np.empty((batch.size, _width(outputs, batch)))
         upstream = _upstream(batch, cotangent)
         inputs = make_inputs(program, batch.bindings, batch.per_sample, batch.size, upstream)
-        arrays = gradient_arrays(program, batch.size, -(-batch.size // engine.lanes))
+        arrays = gradient_arrays(program, batch.size, engine.tiles(batch.size))
         engine.run(inputs, values, arrays)
         return _shown(values, outputs), gradients_by_name(program, arrays, batch.bindings, wanted)
 
@@ -87,7 +90,8 @@ class Runner:
         engine = self._plans.get(
             ("sample", batch.circuit, noisy),
             lambda: self._compiled(batch, names, frozenset(), with_phase=False, density=noisy,
-                                   read=lambda _: read_amplitudes() if noisy else read_probabilities()),
+                                   read=lambda _: read_amplitudes() if noisy else read_probabilities(),
+                                   lane_bits=0 if noisy else lane_bits_for_shots(batch.circuit.n_qubits, self._lanes)),
         )  # fmt: skip
         part = _rows(batch, rows)
         size = len(range(*rows.indices(batch.size)))
@@ -99,32 +103,37 @@ class Runner:
         engine.run(inputs, values)
         return values
 
-    def _engine(self, batch: CircuitBatch, wanted: frozenset[str]) -> Engine:
+    def engine(self, batch: CircuitBatch, wanted: frozenset[str]) -> Engine:
+        """The compiled circuit of a batch without noise, for the gradients of the parameters in `wanted`."""
         outputs = batch.outputs
         if isinstance(outputs, (Expectations, Variance)):
             key: Output | str = outputs
         else:
             key = "probabilities" if isinstance(outputs, Probabilities) else "amplitudes"
 
+        lane_bits = lane_bits_for(batch.size, batch.circuit.n_qubits, self._lanes)
+
         def make() -> Engine:
             return self._compiled(
                 batch, batch.per_sample, wanted, with_phase=isinstance(outputs, StateVector), density=False,
-                read=lambda frame: _readout(outputs, frame),
+                read=lambda frame: _readout(outputs, frame), lane_bits=lane_bits,
             )  # fmt: skip
 
-        return self._plans.get((batch.circuit, key, type(outputs), batch.per_sample, wanted), make)
+        return self._plans.get((batch.circuit, key, type(outputs), batch.per_sample, wanted, lane_bits), make)
 
     def _compiled(
         self, batch: CircuitBatch, per_sample: frozenset[str], wanted: frozenset[str], *, with_phase: bool,
-        density: bool, read: Callable[[Any], Readout],
+        density: bool, read: Callable[[Any], Readout], lane_bits: int = 0,
     ) -> Engine:  # fmt: skip
-        program = compile_program(batch.circuit, per_sample, wanted, with_phase=with_phase, density=density)
+        program = compile_program(
+            batch.circuit, per_sample, wanted, with_phase=with_phase, density=density, lane_bits=lane_bits
+        )
         return Engine(program, read(program.frame), self._dtype, self._threads)
 
     def _by_rows(
         self, batch: CircuitBatch, numbers: int, keep: Callable[[Floats], NDArray[Any]]
     ) -> NDArray[Any]:
-        engine = self._engine(batch, frozenset())
+        engine = self.engine(batch, frozenset())
         width = numbers << batch.circuit.n_qubits
         kept = []
         for rows in chunks(batch.size, 8 * width):

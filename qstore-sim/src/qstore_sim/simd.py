@@ -9,14 +9,17 @@ Not here: any loop. Importing this module imports numba.
 """
 
 import operator
+import os
 from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import njit, types
 from numba.core.datamodel import models
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, register_model
+from numba.np.arrayobj import populate_array
 
 VECTOR_BYTES = 64
 
@@ -44,12 +47,36 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, fe_type.llvm_type)
 
 
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,  # nothing here allocates; counting references would cost two locked operations an array
+}
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A piece of a kernel that LLVM must put where it is called: its constant arguments select one of several loops."""
+    compiled: Callable[..., Any] = njit(forceinline=True, **_OPTIONS)(function)
+    return compiled
+
+
+def spliced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A piece of a kernel that becomes part of whoever calls it before anything is compiled.
+
+    LLVM goes through a kernel once more for every kernel above it, so each level less makes the cold compile shorter.
+    """
+    compiled: Callable[..., Any] = njit(inline="always", **_OPTIONS)(function)
+    return compiled
+
+
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first use, release the GIL, keep machine code on disk where a cache directory is writable."""
+    compiled: Callable[..., Any]
     try:
-        return njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled = njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # numba: "no locator available": nowhere to keep the cache
-        return njit(nogil=True, error_model="numpy")(function)
+        compiled = njit(**_OPTIONS)(function)
+    return compiled
 
 
 # ---- arithmetic -----------------------------------------------------------------------------------------------------
@@ -92,6 +119,49 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 def neg(typingctx: Any, a: Any) -> Any:
     """-a."""
     return signature(a, a), lambda context, builder, sig, args: builder.fneg(args[0])
+
+
+@intrinsic
+def exchange(typingctx: Any, a: Any, mask: Any) -> Any:
+    """The vector whose lane i is lane i ^ mask of a; 0 <= mask < lanes."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = sig.return_type.llvm_type
+        if _has_avx512(context):
+            return _permute_avx512(builder, vector, *args)
+        return _exchange_by_bits(builder, vector, *args)
+
+    return signature(a, a, types.int64), codegen
+
+
+def _has_avx512(context: Any) -> bool:
+    features: str = os.environ.get("NUMBA_CPU_FEATURES") or get_host_cpu_features().flatten()
+    return "+avx512f" in features.split(",")
+
+
+def _permute_avx512(builder: Any, vector: ir.VectorType, value: Any, mask: Any) -> Any:
+    """One vpermps or vpermpd; its index vector does not change inside a loop and stays in a register."""
+    bits = 512 // vector.count
+    index = ir.VectorType(ir.IntType(bits), vector.count)
+    short = builder.trunc(mask, index.element) if bits < 64 else mask
+    places = builder.xor(_splat(builder, index, short), ir.Constant(index, list(range(vector.count))))
+    name = f"llvm.x86.avx512.permvar.{'sf' if bits == 32 else 'df'}.512"
+    declared = builder.module.globals.get(name) or ir.Function(
+        builder.module, ir.FunctionType(vector, [vector, index]), name
+    )
+    return builder.call(declared, [value, places])
+
+
+def _exchange_by_bits(builder: Any, vector: ir.VectorType, value: Any, mask: Any) -> Any:
+    """For other processors: one fixed exchange per bit of the mask, taken or not."""
+    places = ir.VectorType(ir.IntType(32), vector.count)
+    for bit in range(vector.count.bit_length() - 1):
+        order = ir.Constant(places, [lane ^ (1 << bit) for lane in range(vector.count)])
+        moved = builder.shuffle_vector(value, ir.Constant(vector, ir.Undefined), order)
+        wanted = builder.and_(mask, ir.Constant(ir.IntType(64), 1 << bit))
+        taken = builder.icmp_unsigned("!=", wanted, ir.Constant(ir.IntType(64), 0))
+        value = builder.select(taken, moved, value)
+    return value
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------
@@ -173,6 +243,141 @@ def accumulate(typingctx: Any, array64: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array64, types.int64, value), codegen
+
+
+def _build_array(context: Any, builder: Any, array_type: Any, address: Any, shape: list[Any]) -> Any:
+    """An array that owns nothing, row after row at the address."""
+    array = context.make_array(array_type)(context, builder)
+    item = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(array_type.dtype)))
+    strides = [item]
+    for length in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], length))
+    populate_array(
+        array, data=builder.inttoptr(address, array.data.type), shape=shape, strides=strides, itemsize=item, meminfo=None
+    )  # fmt: skip
+    return array._getvalue()
+
+
+def _array_at(element: Any) -> Any:
+    @intrinsic
+    def array_at(typingctx: Any, address: Any, length: Any) -> Any:
+        """The array of this many elements at an address, an int64."""
+        result = types.Array(element, 1, "C")
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return _build_array(context, builder, result, args[0], [args[1]])
+
+        return result(types.int64, types.int64), codegen
+
+    return array_at
+
+
+int32_at = _array_at(types.int32)
+int64_at = _array_at(types.int64)
+float64_at = _array_at(types.float64)
+
+
+@intrinsic
+def elements_at(typingctx: Any, like: Any, address: Any, length: Any) -> Any:
+    """The array of this many elements, of the type of another array's, at an address."""
+    result = types.Array(like.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _build_array(context, builder, result, args[1], [args[2]])
+
+    return result(like, types.int64, types.int64), codegen
+
+
+def _table_at(element: Any) -> Any:
+    @intrinsic
+    def table_at(typingctx: Any, address: Any, length: Any, columns: Any) -> Any:
+        """The array of this many rows and columns at an address."""
+        result = types.Array(element, 2, "C")
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return _build_array(context, builder, result, args[0], [args[1], args[2]])
+
+        return result(types.int64, types.int64, types.int64), codegen
+
+    return table_at
+
+
+int64_table_at = _table_at(types.int64)
+float64_table_at = _table_at(types.float64)
+
+
+# ---- between threads -------------------------------------------------------------------------------------------------
+
+
+def _element(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return builder.gep(context.make_array(sig.args[0])(context, builder, args[0]).data, [args[1]])
+
+
+@intrinsic
+def fetch_add(typingctx: Any, array: Any, index: Any, amount: Any) -> Any:
+    """array[index] += amount as one indivisible step, for int64; returns the value before."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", _element(context, builder, sig, args), args[2], "seq_cst")
+
+    return types.int64(array, types.int64, types.int64), codegen
+
+
+@intrinsic
+def atomic_load(typingctx: Any, array: Any, index: Any) -> Any:
+    """array[index] of an int64 array as it is now, whoever wrote it."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load_atomic(_element(context, builder, sig, args), "seq_cst", 8)
+
+    return types.int64(array, types.int64), codegen
+
+
+@intrinsic
+def atomic_store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """array[index] = value for an int64 array; everything written before is seen by whoever sees this."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store_atomic(args[2], _element(context, builder, sig, args), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), codegen
+
+
+@intrinsic
+def compare_exchange(typingctx: Any, array: Any, index: Any, expected: Any, value: Any) -> Any:
+    """Set array[index] of an int64 array from `expected` to `value`; returns whether it was `expected`."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _element(context, builder, sig, args)
+        return builder.extract_value(builder.cmpxchg(place, args[2], args[3], "seq_cst"), 1)
+
+    return types.boolean(array, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def address_of(typingctx: Any, array: Any) -> Any:
+    """Where an array's elements begin, an int64."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return types.int64(array), codegen
+
+
+@intrinsic
+def yield_processor(typingctx: Any) -> Any:
+    """Let another thread run, where the system has `sched_yield`; else nothing."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if os.name == "posix":
+            function = ir.FunctionType(ir.IntType(32), [])
+            name = "sched_yield"
+            builder.call(builder.module.globals.get(name) or ir.Function(builder.module, function, name), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 # ---- bits -----------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Between the state of a tile and arrays by sample: preparation, probabilities, amplitudes and their cotangents.
 
-By sample, the index is the logical outcome; in a tile it is the physical row (see `program.frame`). Complex numbers
-by sample are pairs of float64.
+By sample, the index is the logical outcome; in a tile it is the physical row (see `program.frame`) and the low bits
+the lane (see `program.lanes`). Complex numbers by sample are pairs of float64.
 """
 
 from typing import Any
@@ -13,72 +13,79 @@ from qstore_sim.simd import kernel, lanes_of, load, splat_like, store
 @kernel
 def logical_index(tables: Any, row: int) -> Any:
     """The outcome that a physical row stands for; `tables` as in `layout.ProgramArrays`."""
-    half = tables[1]
+    half = tables[2]
     low = 1 << half
-    return tables[3 + (row & (low - 1))] ^ tables[3 + low + (row >> half)]
+    return tables[4 + (row & (low - 1))] ^ tables[4 + low + (row >> half)]
 
 
 @kernel
-def start_state(psi: Any, origin: int, bits: int, fill: int, amplitudes: Any, first: int) -> None:
+def start_state(psi: Any, bits: int, lane_bits: int, fill: int, amplitudes: Any, first: int) -> None:
     """|0...0> where `amplitudes` has no rows, else the given state; nothing has moved the frame yet.
 
     Without `fill` the passes supply the zeros: only row 0 is written.
     """
     lanes = lanes_of(psi)
+    within = (1 << lane_bits) - 1
     zero = splat_like(psi, 0.0)
     if amplitudes.shape[0] == 0:
-        for row in range(1 << bits if fill else 1):
-            store(psi, origin + row * 2 * lanes, zero)
-            store(psi, origin + row * 2 * lanes + lanes, zero)
-        for lane in range(lanes):
-            psi[origin + lane] = 1.0
+        for row in range(1 << (bits - lane_bits) if fill else 1):
+            store(psi, row * 2 * lanes, zero)
+            store(psi, row * 2 * lanes + lanes, zero)
+        for lane in range(0, lanes, within + 1):
+            psi[lane] = 1.0
         return
-    for row in range(1 << bits):
+    for row in range(1 << (bits - lane_bits)):
         for lane in range(lanes):
-            sample = min(first + lane, amplitudes.shape[0] - 1)
-            psi[origin + row * 2 * lanes + lane] = amplitudes[sample, 2 * row]
-            psi[origin + row * 2 * lanes + lanes + lane] = amplitudes[sample, 2 * row + 1]
+            sample = min(first + (lane >> lane_bits), amplitudes.shape[0] - 1)
+            index = row << lane_bits | lane & within
+            psi[row * 2 * lanes + lane] = amplitudes[sample, 2 * index]
+            psi[row * 2 * lanes + lanes + lane] = amplitudes[sample, 2 * index + 1]
 
 
 @kernel
 def write_probabilities(
-    psi: Any, origin: int, bits: int, tables: Any, first: int, valid: int, values: Any
+    psi: Any, lane_bits: int, tables: Any, first: int, valid: int, rows: Any, values: Any
 ) -> None:
-    """values[sample, outcome] = |amplitude|**2."""
+    """values[sample, outcome] = |amplitude|**2, for rows rows[0] to rows[1]."""
     lanes = lanes_of(psi)
-    for row in range(1 << bits):
-        outcome = logical_index(tables, row)
-        for lane in range(valid):
-            re = float(psi[origin + row * 2 * lanes + lane])
-            im = float(psi[origin + row * 2 * lanes + lanes + lane])
-            values[first + lane, outcome] = re * re + im * im
+    for row in range(rows[0], rows[1]):
+        for m in range(1 << lane_bits):
+            outcome = logical_index(tables, row << lane_bits | m)
+            for sample in range(valid):
+                place = row * 2 * lanes + (sample << lane_bits) + m
+                re = float(psi[place])
+                im = float(psi[place + lanes])
+                values[first + sample, outcome] = re * re + im * im
 
 
 @kernel
 def write_amplitudes(
-    psi: Any, origin: int, bits: int, tables: Any, first: int, valid: int, values: Any
+    psi: Any, lane_bits: int, tables: Any, first: int, valid: int, rows: Any, values: Any
 ) -> None:
-    """values[sample, 2 outcome : 2 outcome + 2] = amplitude."""
+    """values[sample, 2 outcome : 2 outcome + 2] = amplitude, for rows rows[0] to rows[1]."""
     lanes = lanes_of(psi)
-    for row in range(1 << bits):
-        outcome = logical_index(tables, row)
-        for lane in range(valid):
-            values[first + lane, 2 * outcome] = psi[origin + row * 2 * lanes + lane]
-            values[first + lane, 2 * outcome + 1] = psi[origin + row * 2 * lanes + lanes + lane]
+    for row in range(rows[0], rows[1]):
+        for m in range(1 << lane_bits):
+            outcome = logical_index(tables, row << lane_bits | m)
+            for sample in range(valid):
+                place = row * 2 * lanes + (sample << lane_bits) + m
+                values[first + sample, 2 * outcome] = psi[place]
+                values[first + sample, 2 * outcome + 1] = psi[place + lanes]
 
 
 @kernel
 def adjoint_from_probabilities(
-    psi: Any, lam: Any, origin: int, bits: int, tables: Any, first: int, valid: int, cotangent: Any
+    psi: Any, lam: Any, lane_bits: int, tables: Any, first: int, valid: int, rows: Any, cotangent: Any
 ) -> None:
-    """Lambda = cotangent of each outcome times psi."""
+    """Lambda = cotangent of each outcome times psi, for rows rows[0] to rows[1]."""
     lanes = lanes_of(psi)
-    for row in range(1 << bits):
-        outcome = logical_index(tables, row)
-        a = origin + row * 2 * lanes
-        for lane in range(lanes):
-            weight = cotangent[first + lane, outcome] if lane < valid else 0.0
-            lam[a + lane] = weight
+    for row in range(rows[0], rows[1]):
+        a = row * 2 * lanes
+        for m in range(1 << lane_bits):
+            outcome = logical_index(tables, row << lane_bits | m)
+            for sample in range(lanes >> lane_bits):
+                weight = cotangent[first + sample, outcome] if sample < valid else 0.0
+                lam[a + (sample << lane_bits) + m] = weight
         weights = load(lam, a)
         store(lam, a, weights * load(psi, a))
         store(lam, a + lanes, weights * load(psi, a + lanes))
@@ -86,24 +93,28 @@ def adjoint_from_probabilities(
 
 @kernel
 def adjoint_from_amplitudes(
-    lam: Any, origin: int, bits: int, tables: Any, first: int, valid: int, cotangent: Any
+    lam: Any, lane_bits: int, tables: Any, first: int, valid: int, rows: Any, cotangent: Any
 ) -> None:
     """Lambda = cotangent / 2: the change of the loss is Re(conj(cotangent) dpsi) = 2 Re(conj(lambda) dpsi)."""
     lanes = lanes_of(lam)
-    for row in range(1 << bits):
-        outcome = logical_index(tables, row)
-        a = origin + row * 2 * lanes
-        for lane in range(lanes):
-            valid_lane = lane < valid
-            lam[a + lane] = 0.5 * cotangent[first + lane, 2 * outcome] if valid_lane else 0.0
-            lam[a + lanes + lane] = 0.5 * cotangent[first + lane, 2 * outcome + 1] if valid_lane else 0.0
+    for row in range(rows[0], rows[1]):
+        for m in range(1 << lane_bits):
+            outcome = logical_index(tables, row << lane_bits | m)
+            for sample in range(lanes >> lane_bits):
+                place = row * 2 * lanes + (sample << lane_bits) + m
+                there = sample < valid
+                lam[place] = 0.5 * cotangent[first + sample, 2 * outcome] if there else 0.0
+                lam[place + lanes] = 0.5 * cotangent[first + sample, 2 * outcome + 1] if there else 0.0
 
 
 @kernel
-def write_start_cotangent(lam: Any, origin: int, bits: int, first: int, valid: int, out: Any) -> None:
+def write_start_cotangent(lam: Any, bits: int, lane_bits: int, first: int, valid: int, out: Any) -> None:
     """out[sample] = the cotangent 2 lambda of the start state."""
     lanes = lanes_of(lam)
-    for row in range(1 << bits):
-        for lane in range(valid):
-            out[first + lane, 2 * row] = 2.0 * lam[origin + row * 2 * lanes + lane]
-            out[first + lane, 2 * row + 1] = 2.0 * lam[origin + row * 2 * lanes + lanes + lane]
+    for row in range(1 << (bits - lane_bits)):
+        for m in range(1 << lane_bits):
+            index = row << lane_bits | m
+            for sample in range(valid):
+                place = row * 2 * lanes + (sample << lane_bits) + m
+                out[first + sample, 2 * index] = 2.0 * lam[place]
+                out[first + sample, 2 * index + 1] = 2.0 * lam[place + lanes]

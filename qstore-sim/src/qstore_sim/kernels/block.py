@@ -8,40 +8,71 @@ coset's representative: all that an operation must know of it is a few parities.
 from typing import Any
 
 from qstore_sim.kernels.dense import multiply
-from qstore_sim.kernels.diagonal import gather_bins, phases_lanes, phases_shared
-from qstore_sim.kernels.rotation import rotate, rotate_back
+from qstore_sim.kernels.diagonal import (
+    gather_bins,
+    phases_lanes,
+    phases_shared,
+    undo_phases_lanes,
+    undo_phases_shared,
+)
+from qstore_sim.kernels.rotation import (
+    rotate_double,
+    rotate_single,
+    rotate_within,
+    signed,
+    sum_single,
+    sum_within,
+    undo_double,
+)
 from qstore_sim.program.layout import (
     BINS,
     COEFFICIENT,
     COSET_BITS,
     COSETS,
-    COUNT_MINUS,
-    COUNT_PLUS,
+    COUNTS,
+    CROSS,
     DIAGONAL,
     DIMENSION,
+    DOUBLE,
     EVEN,
     FIRST,
+    FLIP,
+    FLIP_LANES,
     GATHERED,
     KIND,
     MASKS,
+    NEGATIVE,
+    NUMBERS,
     OFFSETS,
     OP_START,
     OP_STOP,
+    OWN,
     PER_LANE,
-    ROTATION,
     TABLE,
-    TAU,
     TRAINED,
+    VECTORS,
     WIDTH,
-    Z_MASK,
+    WITHIN,
+    Z_LANES,
+    Z_ROWS,
 )
-from qstore_sim.simd import accumulate, kernel, lanes_of, load, neg, parity, splat, splat_like, store
+from qstore_sim.simd import (
+    accumulate,
+    inlined,
+    kernel,
+    lanes_of,
+    load,
+    neg,
+    parity,
+    splat,
+    splat_like,
+    spliced,
+    store,
+)
 
 
 @kernel
-def copy_in(
-    state: Any, origin: int, block: Any, table: Any, offsets: int, rows: int, place: int, fresh: bool
-) -> None:
+def copy_in(state: Any, block: Any, table: Any, offsets: int, rows: int, place: int, fresh: bool) -> None:
     """block[j] = state[place ^ offset j]; with `fresh`, rows marked as zero are not read."""
     lanes = lanes_of(state)
     zero = splat_like(state, 0.0)
@@ -53,15 +84,13 @@ def copy_in(
                 store(block, j * 2 * lanes + lanes, zero)
                 continue
             offset = ~offset
-        a = origin + (offset ^ place) * 2 * lanes
+        a = (offset ^ place) * 2 * lanes
         store(block, j * 2 * lanes, load(state, a))
         store(block, j * 2 * lanes + lanes, load(state, a + lanes))
 
 
 @kernel
-def copy_out(
-    state: Any, origin: int, block: Any, table: Any, offsets: int, rows: int, place: int, fresh: bool
-) -> None:
+def copy_out(state: Any, block: Any, table: Any, offsets: int, rows: int, place: int, fresh: bool) -> None:
     """state[place ^ offset j] = block[j]; without `fresh`, rows marked as zero before the pass are left out."""
     lanes = lanes_of(state)
     for j in range(rows):
@@ -70,12 +99,12 @@ def copy_out(
             if not fresh:
                 continue
             offset = ~offset
-        a = origin + (offset ^ place) * 2 * lanes
+        a = (offset ^ place) * 2 * lanes
         store(state, a, load(block, j * 2 * lanes))
         store(state, a + lanes, load(block, j * 2 * lanes + lanes))
 
 
-@kernel
+@spliced
 def representative(coset: int, masks: Any, vectors: int, count: int) -> int:
     """The combination of the pass's coset vectors that the coset's number says."""
     place = 0
@@ -85,7 +114,7 @@ def representative(coset: int, masks: Any, vectors: int, count: int) -> int:
     return place
 
 
-@kernel
+@spliced
 def phase_offset(masks: Any, start: int, width: int, place: int) -> int:
     """The index of a coset's representative in a diagonal's table."""
     offset = 0
@@ -94,151 +123,219 @@ def phase_offset(masks: Any, start: int, width: int, place: int) -> int:
     return offset
 
 
-@kernel
-def dense_offset(masks: Any, start: int, width: int, place: int) -> int:
-    """What moves the representative's row to the one where all qubits of a dense operation are 0."""
-    offset = 0
-    for q in range(width):
-        if parity(masks[start + q] & place) ^ masks[start + width + q]:
-            offset ^= masks[start + 2 * width + q]
-    return offset
+@spliced
+def coset_sign(rotation: Any, place: int) -> Any:
+    """Whether a rotation's sign is negative where the parities of the local row are even."""
+    return (rotation[NEGATIVE] ^ parity(rotation[Z_ROWS] & place)) == 1
+
+
+@spliced
+def shared_numbers(rotation: Any, work: Any, back: int) -> Any:
+    """(c, t) of a rotation whose angle all samples share, as vectors; the lanes' own signs are in t."""
+    at = rotation[NUMBERS] + back
+    sign = load(work.signs, rotation[Z_LANES] * lanes_of(work.vectors))
+    return splat(work.numbers, at), splat(work.numbers, at + 1) * sign
+
+
+@spliced
+def own_numbers(rotation: Any, work: Any) -> Any:
+    """The same where each sample has its own angle."""
+    lanes = lanes_of(work.vectors)
+    at = rotation[VECTORS] * lanes
+    sign = load(work.signs, rotation[Z_LANES] * lanes)
+    return load(work.vectors, at), load(work.vectors, at + lanes) * sign
+
+
+@spliced
+def numbers_of(rotation: Any, work: Any, back: int) -> Any:
+    """(c, t) of a rotation; back = 0 on the way forward, 2 on the way back."""
+    if rotation[OWN]:
+        return own_numbers(rotation, work)
+    return shared_numbers(rotation, work, back)
+
+
+@spliced
+def is_plain(rotation: Any, work: Any, back: int) -> Any:
+    """Whether a rotation's c differs from 1 somewhere."""
+    return rotation[OWN] == 1 or work.numbers[rotation[NUMBERS] + back] != 1.0
 
 
 @kernel
-def multiply_op(
-    psi: Any, base: int, place: int, op: Any, program: Any, vectors: Any, adjoint: bool, spare: Any
-) -> None:
-    """One dense operation on one block."""
-    width = op[WIDTH]
-    multiply(
-        psi, base, program.table, op[TABLE], op[COUNT_PLUS], dense_offset(program.masks, op[MASKS], width, place),
-        program.masks, op[MASKS] + 3 * width, 1 << width, vectors, op[COEFFICIENT] * lanes_of(psi), adjoint, spare,
-    )  # fmt: skip
+def rotate_op(psi: Any, base: int, place: int, op: Any, program: Any, work: Any, back: int) -> None:
+    """The rotation of an operation that has but one, on one block; with back = 2 it is undone."""
+    rotation = program.rotations[op[FIRST]]
+    flip = rotation[FLIP], rotation[FLIP_LANES], rotation[EVEN]
+    c, t = numbers_of(rotation, work, back)
+    t = signed(t, coset_sign(rotation, place) ^ (back != 0))
+    plain = is_plain(rotation, work, back)
+    start = op[TABLE]
+    for sign in range(0, 4, 2):
+        rows = program.table, start, op[COUNTS + sign]
+        if op[KIND] == WITHIN:
+            rotate_within(psi, base, rows, flip, c, t)
+        else:
+            rotate_single(psi, base, rows, flip, c, t, plain)
+        start += op[COUNTS + sign]
+        t = neg(t)
 
 
 @kernel
-def rotate_op(psi: Any, base: int, table: Any, op: Any, c: Any, t: Any) -> None:
-    """One rotation on one block: the pairs with sign +, then those with sign -."""
-    rotate(psi, base, table, op[TABLE], op[COUNT_PLUS], op[EVEN], c, t)
-    if op[COUNT_MINUS]:
-        rotate(psi, base, table, op[TABLE] + op[COUNT_PLUS], op[COUNT_MINUS], op[EVEN], c, neg(t))
+def sum_op(psi: Any, lam: Any, base: int, place: int, op: Any, program: Any, zero: Any) -> Any:
+    """The generator's sum of one rotation on one block, but for the lanes' signs."""
+    rotation = program.rotations[op[FIRST]]
+    flip = rotation[FLIP], rotation[FLIP_LANES], rotation[EVEN]
+    total = zero
+    start = op[TABLE]
+    for sign in range(0, 4, 2):
+        rows = program.table, start, op[COUNTS + sign]
+        if op[KIND] == WITHIN:
+            part = sum_within(psi, lam, base, rows, flip, zero)
+        else:
+            part = sum_single(psi, lam, base, rows, flip, zero)
+        total = total + signed(part, sign == 2)
+        start += op[COUNTS + sign]
+    return signed(total, coset_sign(rotation, place))
+
+
+@inlined
+def flip_of(rotation: Any, changes: int) -> Any:
+    """What `rotate_double` must know of each of its rotations."""
+    return rotation[FLIP], rotation[FLIP_LANES], rotation[EVEN], changes
 
 
 @kernel
-def undo_rotation(psi: Any, lam: Any, base: int, table: Any, op: Any, c: Any, t: Any) -> Any:
-    """Undo one rotation on psi and lambda; the sum of its generator."""
+def double_op(psi: Any, base: int, place: int, op: Any, program: Any, work: Any) -> None:
+    """Two rotations on one block."""
+    one = program.rotations[op[FIRST]]
+    two = program.rotations[op[FIRST] + 1]
+    c1, t1 = numbers_of(one, work, 0)
+    c2, t2 = numbers_of(two, work, 0)
+    t1, t2 = signed(t1, coset_sign(one, place)), signed(t2, coset_sign(two, place))
+    plain = is_plain(one, work, 0) or is_plain(two, work, 0)
+    first, second = flip_of(one, op[CROSS]), flip_of(two, op[CROSS + 1])
+    start = op[TABLE]
+    for sign in range(4):
+        if op[COUNTS + sign]:
+            rows = program.table, start, op[COUNTS + sign]
+            u1, u2 = signed(t1, sign & 2), signed(t2, sign & 1)
+            rotate_double(psi, base, rows, first, second, c1, u1, c2, u2, plain)
+            start += op[COUNTS + sign]
+
+
+@kernel
+def undo_double_op(psi: Any, lam: Any, base: int, place: int, op: Any, program: Any, work: Any) -> None:
+    """Undo two rotations on one block of psi and lambda, and add up their derivatives."""
+    lanes = lanes_of(psi)
     zero = splat_like(psi, 0.0)
-    total = rotate_back(psi, lam, base, table, op[TABLE], op[COUNT_PLUS], op[EVEN], c, t, zero)
-    if op[COUNT_MINUS]:
-        start = op[TABLE] + op[COUNT_PLUS]
-        total = total - rotate_back(psi, lam, base, table, start, op[COUNT_MINUS], op[EVEN], c, neg(t), zero)
-    return total
+    one = program.rotations[op[FIRST]]
+    two = program.rotations[op[FIRST] + 1]
+    c1, t1 = numbers_of(one, work, 2)
+    c2, t2 = numbers_of(two, work, 2)
+    minus1, minus2 = coset_sign(one, place), coset_sign(two, place)
+    t1, t2 = signed(t1, minus1), signed(t2, minus2)
+    plain = is_plain(one, work, 2) or is_plain(two, work, 2)
+    first, second = flip_of(one, op[CROSS]), flip_of(two, op[CROSS + 1])
+    start = op[TABLE]
+    total1 = total2 = zero
+    for sign in range(4):
+        if op[COUNTS + sign]:
+            rows = program.table, start, op[COUNTS + sign]
+            u1, u2 = signed(t1, sign & 2), signed(t2, sign & 1)
+            sum1, sum2 = undo_double(psi, lam, base, rows, first, second, c1, u1, c2, u2, plain, zero)
+            total1 = total1 + signed(sum1, sign & 2)
+            total2 = total2 + signed(sum2, sign & 1)
+            start += op[COUNTS + sign]
+    accumulate(work.sums, op[FIRST] * lanes, signed(total1, minus1))
+    accumulate(work.sums, (op[FIRST] + 1) * lanes, signed(total2, minus2))
 
 
-@kernel
+@spliced
 def forward(
     psi: Any, base: int, rows: int, place: int, start: int, stop: int, program: Any, work: Any
 ) -> None:
     """Operations start to stop on the block at psi[base:]."""
-    lanes = lanes_of(psi)
     table = program.table
     for o in range(start, stop):
         op = program.ops[o]
-        if op[KIND] == ROTATION:
-            if op[PER_LANE]:
-                c = load(work.vectors, op[COEFFICIENT] * lanes)
-                t = load(work.vectors, (op[COEFFICIENT] + 1) * lanes)
-            else:
-                c = splat(work.numbers, op[COEFFICIENT])
-                t = splat(work.numbers, op[COEFFICIENT] + 1)
-            if (op[TAU] < 0) ^ (parity(op[Z_MASK] & place) == 1):
-                t = neg(t)
-            rotate_op(psi, base, table, op, c, t)
-        elif op[KIND] == DIAGONAL:
+        kind = op[KIND]
+        if kind == DOUBLE:
+            double_op(psi, base, place, op, program, work)
+        elif kind <= WITHIN:
+            rotate_op(psi, base, place, op, program, work, 0)
+        elif kind == DIAGONAL:
             offset = phase_offset(program.masks, op[MASKS], op[WIDTH], place)
             if op[PER_LANE]:
-                phases_lanes(
-                    psi, base, table, op[TABLE], rows, offset, work.vectors, op[COEFFICIENT] * lanes, False
-                )
+                first = op[COEFFICIENT] * lanes_of(psi)
+                phases_lanes(psi, base, table, op[TABLE], rows, offset, work.vectors, first)
             else:
-                phases_shared(psi, base, table, op[TABLE], rows, offset, work.numbers, op[COEFFICIENT], False)
+                phases_shared(psi, base, table, op[TABLE], rows, offset, work.numbers, op[COEFFICIENT])
         else:
-            multiply_op(psi, base, place, op, program, work.vectors, False, work.spare)
+            multiply(psi, base, place, op, program, work.vectors, False, work.spare)
 
 
-@kernel
+@spliced
 def backward(
     psi: Any, lam: Any, base: int, rows: int, place: int, start: int, stop: int, program: Any, work: Any
 ) -> None:
     """Undo operations stop - 1 down to start on psi and lambda, and add up their derivatives."""
     lanes = lanes_of(psi)
     table = program.table
+    zero = splat_like(psi, 0.0)
     for o in range(stop - 1, start - 1, -1):
         op = program.ops[o]
-        if op[KIND] == ROTATION:
-            if op[PER_LANE]:
-                c = load(work.vectors, op[COEFFICIENT] * lanes)
-                t = load(work.vectors, (op[COEFFICIENT] + 1) * lanes)
-            else:
-                c = splat(work.numbers, op[COEFFICIENT])
-                t = splat(work.numbers, op[COEFFICIENT] + 1)
-            minus = (op[TAU] < 0) ^ (parity(op[Z_MASK] & place) == 1)
-            if minus:
-                t = neg(t)
+        kind = op[KIND]
+        if kind == DOUBLE:
+            undo_double_op(psi, lam, base, place, op, program, work)
+        elif kind <= WITHIN:
             if op[TRAINED]:
-                total = undo_rotation(psi, lam, base, table, op, c, t)
-                accumulate(work.sums, op[FIRST] * lanes, neg(total) if minus else total)
-            else:
-                rotate_op(psi, base, table, op, c, neg(t))
-                rotate_op(lam, base, table, op, c, neg(t))
-        elif op[KIND] == DIAGONAL:
+                accumulate(work.sums, op[FIRST] * lanes, sum_op(psi, lam, base, place, op, program, zero))
+            rotate_op(psi, base, place, op, program, work, 2)
+            rotate_op(lam, base, place, op, program, work, 2)
+        elif kind == DIAGONAL:
             offset = phase_offset(program.masks, op[MASKS], op[WIDTH], place)
             if op[TRAINED]:
                 gather_bins(psi, lam, base, table, op[TABLE], rows, offset, work.bins, op[BINS] * lanes)
             if op[PER_LANE]:
                 first = op[COEFFICIENT] * lanes
-                phases_lanes(psi, base, table, op[TABLE], rows, offset, work.vectors, first, True)
-                phases_lanes(lam, base, table, op[TABLE], rows, offset, work.vectors, first, True)
+                undo_phases_lanes(psi, lam, base, table, op[TABLE], rows, offset, work.vectors, first)
             else:
                 first = op[COEFFICIENT]
-                phases_shared(psi, base, table, op[TABLE], rows, offset, work.numbers, first, True)
-                phases_shared(lam, base, table, op[TABLE], rows, offset, work.numbers, first, True)
+                undo_phases_shared(psi, lam, base, table, op[TABLE], rows, offset, work.numbers, first)
         else:
-            multiply_op(psi, base, place, op, program, work.vectors, True, work.spare)
-            multiply_op(lam, base, place, op, program, work.vectors, True, work.spare)
+            multiply(psi, base, place, op, program, work.vectors, True, work.spare)
+            multiply(lam, base, place, op, program, work.vectors, True, work.spare)
 
 
 @kernel
-def forward_pass(psi: Any, origin: int, program: Any, number: int, first: int, last: int, work: Any) -> None:
-    """Cosets first to last of a pass on the state at psi[origin:]."""
+def forward_pass(psi: Any, program: Any, number: int, first: int, last: int, work: Any) -> None:
+    """Cosets first to last of a pass on the state psi."""
     visit = program.passes[number]
+    gathered = visit[GATHERED]
     rows = 1 << visit[DIMENSION]
-    start, stop = visit[OP_START], visit[OP_STOP]
-    if not visit[GATHERED]:
-        forward(psi, origin, rows, 0, start, stop, program, work)
-        return
+    block = work.block if gathered else psi
     for coset in range(first, last):
         place = representative(coset, program.masks, visit[COSETS], visit[COSET_BITS])
-        copy_in(psi, origin, work.block, program.table, visit[OFFSETS], rows, place, True)
-        forward(work.block, 0, rows, place, start, stop, program, work)
-        copy_out(psi, origin, work.block, program.table, visit[OFFSETS], rows, place, True)
+        if gathered:
+            copy_in(psi, block, program.table, visit[OFFSETS], rows, place, True)
+        forward(block, 0, rows, place, visit[OP_START], visit[OP_STOP], program, work)
+        if gathered:
+            copy_out(psi, block, program.table, visit[OFFSETS], rows, place, True)
 
 
 @kernel
-def backward_pass(
-    psi: Any, lam: Any, origin: int, program: Any, number: int, first: int, last: int, work: Any
-) -> None:
+def backward_pass(psi: Any, lam: Any, program: Any, number: int, first: int, last: int, work: Any) -> None:
     """As `forward_pass`, undoing on psi and lambda."""
     visit = program.passes[number]
+    gathered = visit[GATHERED]
     rows = 1 << visit[DIMENSION]
-    start, stop = visit[OP_START], visit[OP_STOP]
-    if not visit[GATHERED]:
-        backward(psi, lam, origin, rows, 0, start, stop, program, work)
-        return
+    block = work.block if gathered else psi
+    block2 = work.block2 if gathered else lam
     for coset in range(first, last):
         place = representative(coset, program.masks, visit[COSETS], visit[COSET_BITS])
-        copy_in(psi, origin, work.block, program.table, visit[OFFSETS], rows, place, False)
-        copy_in(lam, origin, work.block2, program.table, visit[OFFSETS], rows, place, False)
-        backward(work.block, work.block2, 0, rows, place, start, stop, program, work)
-        copy_out(psi, origin, work.block, program.table, visit[OFFSETS], rows, place, False)
-        copy_out(lam, origin, work.block2, program.table, visit[OFFSETS], rows, place, False)
+        if gathered:
+            copy_in(psi, block, program.table, visit[OFFSETS], rows, place, False)
+            copy_in(lam, block2, program.table, visit[OFFSETS], rows, place, False)
+        backward(block, block2, 0, rows, place, visit[OP_START], visit[OP_STOP], program, work)
+        if gathered:
+            copy_out(psi, block, program.table, visit[OFFSETS], rows, place, False)
+            copy_out(lam, block2, program.table, visit[OFFSETS], rows, place, False)

@@ -2,7 +2,7 @@
 """From bindings to cosines, phases and matrices; and from derivatives back to bindings.
 
 Angles are evaluated in float64, whatever the precision of the state. What is shared is computed once, what differs
-per sample once for each tile: `lanes` samples, one per lane; a last, partial tile repeats its last sample.
+per sample once for each tile: `lanes` >> `lane_bits` samples, each in 2**lane_bits neighbouring lanes (`program.lanes`).
 """
 
 import math
@@ -13,17 +13,30 @@ from qstore_sim.program.layout import (
     COEFFICIENT,
     DENSE,
     DIAGONAL,
+    EARLIEST,
     FIRST,
     KIND,
+    LAST,
     MASKS,
     N_ROTATIONS,
+    NUMBERS,
+    OP_START,
+    OP_STOP,
+    OWN,
     PER_LANE,
     ROTATION_TRAINED,
     TERM_START,
     TERM_STOP,
+    VECTORS,
     WIDTH,
+    WITHIN,
+    Z_LANES,
 )
-from qstore_sim.simd import kernel, lanes_of
+from qstore_sim.simd import kernel, lanes_of, load, parity, store
+
+SMALL_COSINE = 2.0**-8
+LARGE_SIZE = 2.0**16
+"""Bounds on how much too large a state may become (`balance`); squares of it must stay far from a float32's limits."""
 
 
 @kernel
@@ -38,87 +51,183 @@ def half_angle(program: Any, rotation: int, shared: Any, samples: Any, sample: i
 
 
 @kernel
-def prepare_shared(program: Any, shared: Any, samples: Any, numbers: Any, spare: Any) -> None:
-    """Coefficients of all operations without per-sample angles; `spare` holds cos, sin of one diagonal's rotations."""
+def prepare_shared(program: Any, shared: Any, samples: Any, work: Any) -> None:
+    """Coefficients of all operations without per-sample angles."""
+    spare = work.spare64
     for o in range(program.ops.shape[0]):
         op = program.ops[o]
-        if op[PER_LANE] or op[KIND] == DENSE:
+        if op[KIND] == DENSE or (op[KIND] == DIAGONAL and op[PER_LANE]):
             continue
         for r in range(op[N_ROTATIONS]):
-            angle = half_angle(program, op[FIRST] + r, shared, samples, 0)
+            number = op[FIRST] + r
+            if program.rotations[number, OWN]:
+                continue
+            angle = half_angle(program, number, shared, samples, 0)
             spare[2 * r] = math.cos(angle)
             spare[2 * r + 1] = math.sin(angle)
+            if op[KIND] != DIAGONAL:
+                work.cosines[2 * number] = spare[2 * r]
+                work.cosines[2 * number + 1] = spare[2 * r + 1]
         if op[KIND] == DIAGONAL:
             width = op[WIDTH]
             fill_phases_shared(
-                numbers, op[COEFFICIENT], width, program.masks, op[MASKS] + width, spare, op[N_ROTATIONS]
+                work.numbers, op[COEFFICIENT], width, program.masks, op[MASKS] + width, spare, op[N_ROTATIONS]
             )
-        else:
-            numbers[op[COEFFICIENT]] = spare[0]
-            numbers[op[COEFFICIENT] + 1] = spare[1]
+    for number in range(program.passes.shape[0]):
+        balance(program, program.passes[number, OP_START], program.passes[number, OP_STOP], work)
 
 
 @kernel
-def prepare_lanes(
-    program: Any, shared: Any, samples: Any, dense: Any, first: int, batch: int, vectors: Any, spare: Any
-) -> None:
-    """Coefficients of all operations with per-sample angles, for the tile that starts at sample `first`."""
-    lanes = lanes_of(vectors)
-    place = 0  # in `dense`, whose matrices stand in the order of the operations
+def balance(program: Any, start: int, stop: int, work: Any) -> None:
+    """Choose how each shared rotation of a pass is done, on the way forward and on the way back.
+
+    With (1, tan) instead of (cos, sin) a rotation leaves the state 1 / cos too large. `size` is by how much it is too
+    large so far; the last rotation of the pass, or one where it would grow beyond bounds, is done with (cos, sin) over
+    that size. Derivatives are products of psi and lambda, both too large on the way back: `scales` makes up for it.
+    """
+    size = 1.0
+    for o in range(start, stop):
+        if program.ops[o, KIND] <= WITHIN:
+            for r in range(program.ops[o, N_ROTATIONS]):
+                size = balanced(program, program.ops[o, FIRST] + r, LAST, 0, size, work)
+    size = 1.0
+    for o in range(stop - 1, start - 1, -1):
+        for r in range(program.ops[o, N_ROTATIONS] - 1, -1, -1):
+            number = program.ops[o, FIRST] + r
+            work.scales[number] = 1.0 / (size * size)
+            if program.ops[o, KIND] <= WITHIN:
+                size = balanced(program, number, EARLIEST, 2, size, work)
+
+
+@kernel
+def balanced(program: Any, number: int, final: int, back: int, size: Any, work: Any) -> Any:
+    """Write the coefficients of one rotation for one way; returns the size after it."""
+    if program.rotations[number, OWN]:
+        return size
+    c = work.cosines[2 * number]
+    s = work.cosines[2 * number + 1]
+    at = program.rotations[number, NUMBERS] + back
+    if program.rotations[number, final] or abs(c) < SMALL_COSINE or abs(size) > LARGE_SIZE:
+        work.numbers[at] = c / size
+        work.numbers[at + 1] = s / size
+        return 1.0
+    work.numbers[at] = 1.0
+    work.numbers[at + 1] = s / c
+    return size / c
+
+
+@kernel
+def prepare_lanes(program: Any, inputs: Any, lane_bits: int, tile: int, shared_too: bool, work: Any) -> None:
+    """Coefficients of all operations with per-sample angles or phases per lane, for one tile.
+
+    Without `shared_too` those that are the same for all tiles are left as they are.
+    """
+    lanes = lanes_of(work.vectors)
+    first = tile * (lanes >> lane_bits)
+    place = 0  # in `inputs.dense`, whose matrices stand in the order of the operations
     for o in range(program.ops.shape[0]):
         op = program.ops[o]
-        out = op[COEFFICIENT] * lanes
         if op[KIND] == DENSE:
-            size = 2 << 2 * op[WIDTH]
-            for lane in range(lanes):
-                row = min(first + lane, dense.shape[0] - 1)
-                for number in range(size):
-                    vectors[out + number * lanes + lane] = dense[row, place + number]
-            place += size
-        elif op[PER_LANE]:
-            diagonal = op[KIND] == DIAGONAL
+            fill_dense(program, op, inputs.dense, place, first, lane_bits, work.vectors)
+            place += 2 << 2 * op[WIDTH]
+        elif op[KIND] == DIAGONAL and op[PER_LANE]:
+            own = False
             for r in range(op[N_ROTATIONS]):
-                for lane in range(lanes):
-                    angle = half_angle(program, op[FIRST] + r, shared, samples, min(first + lane, batch - 1))
-                    c = math.cos(angle)
-                    s = math.sin(angle)
-                    if diagonal:
-                        spare[2 * r * lanes + lane] = c
-                        spare[(2 * r + 1) * lanes + lane] = s
-                    else:
-                        vectors[out + lane] = c
-                        vectors[out + lanes + lane] = s
-            if diagonal:
-                width = op[WIDTH]
-                fill_phases_lanes(
-                    vectors, out, width, program.masks, op[MASKS] + width, spare, op[N_ROTATIONS]
-                )
+                own = own or program.rotations[op[FIRST] + r, OWN] == 1
+            if not (own or shared_too):
+                continue
+            for r in range(op[N_ROTATIONS]):
+                fill_lanes(program, inputs, op[FIRST] + r, first, lane_bits, work.spare, 2 * r * lanes)
+                sign = load(work.signs, program.rotations[op[FIRST] + r, Z_LANES] * lanes)
+                store(work.spare, (2 * r + 1) * lanes, load(work.spare, (2 * r + 1) * lanes) * sign)
+            width = op[WIDTH]
+            fill_phases_lanes(
+                work.vectors, op[COEFFICIENT] * lanes, width, program.masks, op[MASKS] + width, work.spare,
+                op[N_ROTATIONS],
+            )  # fmt: skip
+        else:
+            for r in range(op[N_ROTATIONS]):
+                number = op[FIRST] + r
+                if program.rotations[number, OWN]:
+                    out = program.rotations[number, VECTORS] * lanes
+                    fill_lanes(program, inputs, number, first, lane_bits, work.vectors, out)
+
+
+@kernel
+def fill_lanes(
+    program: Any, inputs: Any, rotation: int, first: int, lane_bits: int, out: Any, place: int
+) -> None:
+    """The vectors cos and sin of half a rotation's angle at out[place:]; a tile's missing samples repeat the last."""
+    lanes = lanes_of(out)
+    own = program.rotations[rotation, OWN]
+    c = 1.0
+    s = 0.0
+    for lane in range(lanes):
+        if lane == 0 or (own and lane & ((1 << lane_bits) - 1) == 0):
+            sample = min(first + (lane >> lane_bits), inputs.batch[0] - 1)
+            angle = half_angle(program, rotation, inputs.shared, inputs.samples, sample)
+            c = math.cos(angle)
+            s = math.sin(angle)
+        out[place + lane] = c
+        out[place + lanes + lane] = s
+
+
+@kernel
+def fill_dense(
+    program: Any, op: Any, dense: Any, place: int, first: int, lane_bits: int, vectors: Any
+) -> None:
+    """Element (s, s ^ d) of a matrix, for each lane with the lane's own part in s; see `dense`."""
+    lanes = lanes_of(vectors)
+    width = op[WIDTH]
+    size = 1 << width
+    lane_masks = op[MASKS] + 3 * width + 3 * size
+    for lane in range(lanes):
+        sample = min(first + (lane >> lane_bits), dense.shape[0] - 1)
+        own = 0
+        for q in range(width):
+            own |= parity(program.masks[lane_masks + q] & lane) << q
+        for s in range(size):
+            for d in range(size):
+                element = place + 2 * ((s ^ own) * size + (s ^ own ^ d))
+                out = (op[COEFFICIENT] + 2 * (s * size + d)) * lanes + lane
+                vectors[out] = dense[sample, element]
+                vectors[out + lanes] = dense[sample, element + 1]
 
 
 @kernel
 def pull_back(
     program: Any,
-    sums: Any,
+    work: Any,
     lanes: int,
-    first: int,
+    lane_bits: int,
+    tile: int,
     batch: int,
     shared_gradient: Any,
-    tile: int,
     gradient: Any,
 ) -> None:
     """Derivatives by angle, (rotation, lane), onto entries: `shared_gradient[tile]` and `gradient[sample]`."""
-    valid = min(lanes, batch - first)
+    first = tile * (lanes >> lane_bits)
+    valid = min(lanes >> lane_bits, batch - first)
+    sums = work.sums
     for r in range(program.rotations.shape[0]):
         if not program.rotations[r, ROTATION_TRAINED]:
             continue
+        scale = work.scales[r]
+        lane_mask = program.rotations[r, Z_LANES]
         total = 0.0
-        for lane in range(valid):
-            total += sums[r * lanes + lane]
+        for sample in range(valid):
+            part = 0.0
+            for m in range(1 << lane_bits):
+                value = sums[r * lanes + (sample << lane_bits) + m]
+                part += -value if parity(m & lane_mask) else value
+            # The sample's own part is kept where its first lane was, which is not needed any more.
+            sums[r * lanes + sample] = scale * part
+            total += scale * part
         for term in range(program.rotations[r, TERM_START], program.rotations[r, TERM_STOP]):
             entry = program.entries[term]
             factor = program.factors[term]
             if entry >= 0:
                 shared_gradient[tile, entry] += factor * total
             else:
-                for lane in range(valid):
-                    gradient[first + lane, ~entry] += factor * sums[r * lanes + lane]
+                for sample in range(valid):
+                    gradient[first + sample, ~entry] += factor * sums[r * lanes + sample]

@@ -10,45 +10,65 @@ derivative from these sums.
 
 from typing import Any
 
-from qstore_sim.simd import accumulate, fma, kernel, lanes_of, load, neg, parity, splat, store
+from qstore_sim.simd import accumulate, fma, inlined, kernel, lanes_of, load, neg, parity, splat, store
+
+
+@inlined
+def multiply_row(state: Any, a: int, c: Any, s: Any) -> None:
+    """The row at state[a:] times c + i s."""
+    lanes = lanes_of(state)
+    x = load(state, a)
+    y = load(state, a + lanes)
+    store(state, a, fma(neg(s), y, c * x))
+    store(state, a + lanes, fma(s, x, c * y))
 
 
 @kernel
 def phases_shared(
-    psi: Any, base: int, table: Any, start: int, rows: int, offset: int, phases: Any, first: int, undo: bool
+    psi: Any, base: int, table: Any, start: int, rows: int, offset: int, phases: Any, first: int
 ) -> None:
-    """Multiply rows of the block at psi[base:] by the numbers (re, im) at phases[first:], or divide."""
-    lanes = lanes_of(psi)
+    """Multiply rows of the block at psi[base:] by the numbers (re, im) at phases[first:]."""
     for j in range(rows):
-        a = base + j * 2 * lanes
         entry = first + 2 * (table[start + j] ^ offset)
-        c = splat(phases, entry)
-        s = splat(phases, entry + 1)
-        if undo:
-            s = neg(s)
-        x = load(psi, a)
-        y = load(psi, a + lanes)
-        store(psi, a, fma(neg(s), y, c * x))
-        store(psi, a + lanes, fma(s, x, c * y))
+        multiply_row(psi, base + j * 2 * lanes_of(psi), splat(phases, entry), splat(phases, entry + 1))
 
 
 @kernel
 def phases_lanes(
-    psi: Any, base: int, table: Any, start: int, rows: int, offset: int, phases: Any, first: int, undo: bool
+    psi: Any, base: int, table: Any, start: int, rows: int, offset: int, phases: Any, first: int
 ) -> None:
     """As `phases_shared`, with vectors (re, im) at phases[first:]."""
     lanes = lanes_of(psi)
     for j in range(rows):
-        a = base + j * 2 * lanes
+        entry = first + 2 * lanes * (table[start + j] ^ offset)
+        multiply_row(psi, base + j * 2 * lanes, load(phases, entry), load(phases, entry + lanes))
+
+
+@kernel
+def undo_phases_shared(
+    psi: Any, lam: Any, base: int, table: Any, start: int, rows: int, offset: int, phases: Any, first: int
+) -> None:
+    """Divide rows of psi and lambda by the phases of `phases_shared`."""
+    for j in range(rows):
+        entry = first + 2 * (table[start + j] ^ offset)
+        c = splat(phases, entry)
+        s = neg(splat(phases, entry + 1))
+        multiply_row(psi, base + j * 2 * lanes_of(psi), c, s)
+        multiply_row(lam, base + j * 2 * lanes_of(psi), c, s)
+
+
+@kernel
+def undo_phases_lanes(
+    psi: Any, lam: Any, base: int, table: Any, start: int, rows: int, offset: int, phases: Any, first: int
+) -> None:
+    """Divide rows of psi and lambda by the phases of `phases_lanes`."""
+    lanes = lanes_of(psi)
+    for j in range(rows):
         entry = first + 2 * lanes * (table[start + j] ^ offset)
         c = load(phases, entry)
-        s = load(phases, entry + lanes)
-        if undo:
-            s = neg(s)
-        x = load(psi, a)
-        y = load(psi, a + lanes)
-        store(psi, a, fma(neg(s), y, c * x))
-        store(psi, a + lanes, fma(s, x, c * y))
+        s = neg(load(phases, entry + lanes))
+        multiply_row(psi, base + j * 2 * lanes, c, s)
+        multiply_row(lam, base + j * 2 * lanes, c, s)
 
 
 @kernel

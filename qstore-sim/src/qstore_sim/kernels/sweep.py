@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Python calls: whole tiles one after the other, or slices of one large tile.
+"""One tile from its coefficients to its values and gradients.
 
-`run_tiles` does everything for tiles first to last: prepare, run, read, sweep back, pull back. Tiles are independent,
-so threads share them out. The other entry points cut the same work for one tile that is larger than the caches: each
-call does a slice of the cosets or rows, and the caller waits for all slices before the next step.
+A tile is done in steps: prepare, one per pass, read, and back. A step is cut into pieces, of cosets or rows, whose
+number depends on the program alone. Threads that work on the same tile take pieces and wait for each other before the
+next step. Whoever comes late finds less to do, and one thread alone can do it all, so nobody ever waits for a thread to
+start.
 """
 
 from typing import Any
@@ -19,6 +20,16 @@ from qstore_sim.kernels.amplitudes import (
 from qstore_sim.kernels.block import backward_pass, forward_pass
 from qstore_sim.kernels.coefficients import prepare_lanes, prepare_shared, pull_back
 from qstore_sim.kernels.diagonal import collect_bins
+from qstore_sim.kernels.handles import (
+    MEANS,
+    SUMS,
+    add_pieces,
+    clear_sums,
+    pieces_of,
+    program_at,
+    readout_at,
+    work_at,
+)
 from qstore_sim.kernels.observables import add_means, adjoint_state, load_cotangent, write_means
 from qstore_sim.program.layout import (
     AMPLITUDES,
@@ -35,10 +46,15 @@ from qstore_sim.program.layout import (
     TRAINED,
     WIDTH,
 )
-from qstore_sim.simd import kernel, lanes_of
+from qstore_sim.simd import atomic_load, fetch_add, kernel, lanes_of, spliced, yield_processor
+
+CHUNK_ROWS = 32
+"""Rows are shared out in multiples of this, see `observables`."""
+PATIENCE = 2000
+"""Looks at the others' progress before the processor is offered to somebody else."""
 
 
-@kernel
+@spliced
 def coset_count(program: Any, number: int) -> Any:
     """Cosets of a pass."""
     if not program.passes[number, GATHERED]:
@@ -59,146 +75,249 @@ def collect(program: Any, work: Any) -> None:
             )  # fmt: skip
 
 
-@kernel
-def prepare(program: Any, inputs: Any, tile: int, first_tile: int, work: Any) -> None:
-    """All coefficients for a tile; the shared ones only for a thread's first."""
-    if tile == first_tile:
-        prepare_shared(program, inputs.shared, inputs.samples, work.numbers, work.spare64)
-    prepare_lanes(
-        program, inputs.shared, inputs.samples, inputs.dense, tile * lanes_of(work.vectors), inputs.batch[0],
-        work.vectors, work.spare,
-    )  # fmt: skip
-    work.sums[:] = 0.0
-    work.means[:] = 0.0
-    work.bins[:] = 0.0
+@spliced
+def lane_bits_of(program: Any) -> Any:
+    """How many bits of a physical index are lanes."""
+    return program.tables[1]
+
+
+@spliced
+def rows_of(program: Any) -> Any:
+    """Rows of a tile."""
+    return 1 << (program.tables[0] - program.tables[1])
+
+
+@spliced
+def first_sample(program: Any, tile: int, lanes: int) -> Any:
+    """The first sample of a tile."""
+    return tile * (lanes >> lane_bits_of(program))
+
+
+@spliced
+def valid_samples(program: Any, tile: int, lanes: int, inputs: Any) -> Any:
+    """How many of a tile's samples exist."""
+    return min(lanes >> lane_bits_of(program), inputs.batch[0] - first_sample(program, tile, lanes))
 
 
 @kernel
-def read(psi: Any, program: Any, readout: Any, tile: int, inputs: Any, values: Any, work: Any) -> None:
-    """Write a tile's values; the sums of Pauli terms must be in work.means."""
+def prepare(psi: Any, program: Any, inputs: Any, tile: int, shared_too: bool, work: Any) -> None:
+    """All coefficients for a tile, the shared ones if asked for, and its start state."""
+    lane_bits = lane_bits_of(program)
+    if shared_too:
+        prepare_shared(program, inputs.shared, inputs.samples, work)
+    prepare_lanes(program, inputs, lane_bits, tile, shared_too, work)
+    first = first_sample(program, tile, lanes_of(psi))
+    start_state(psi, program.tables[0], lane_bits, program.tables[3], inputs.start, first)
+
+
+@kernel
+def read(
+    psi: Any, program: Any, readout: Any, tile: int, rows: Any, inputs: Any, values: Any, work: Any
+) -> None:
+    """Write a tile's values: amplitudes of rows rows[0] to rows[1], or the means of Pauli terms in work.means."""
     lanes = lanes_of(psi)
-    first = tile * lanes
-    valid = min(lanes, inputs.batch[0] - first)
+    lane_bits = lane_bits_of(program)
+    first = first_sample(program, tile, lanes)
+    valid = valid_samples(program, tile, lanes, inputs)
     kind = readout.kind[0]
     if kind == TERMS:
-        write_means(
-            work.means, lanes, readout.terms, readout.coefficients, readout.variance[0], first, valid, values
-        )
+        write_means(work.means, lanes, lane_bits, readout, first, valid, values)
     elif kind == PROBABILITIES:
-        write_probabilities(psi, 0, program.tables[0], program.tables, first, valid, values)
+        write_probabilities(psi, lane_bits, program.tables, first, valid, rows, values)
     else:
-        write_amplitudes(psi, 0, program.tables[0], program.tables, first, valid, values)
+        write_amplitudes(psi, lane_bits, program.tables, first, valid, rows, values)
 
 
 @kernel
 def adjoint_start(
-    psi: Any,
-    lam: Any,
-    program: Any,
-    readout: Any,
-    tile: int,
-    inputs: Any,
-    values: Any,
-    first: int,
-    last: int,
-    work: Any,
+    psi: Any, lam: Any, program: Any, readout: Any, tile: int, inputs: Any, values: Any, rows: Any, work: Any
 ) -> None:
-    """Write lambda; for Pauli terms on rows first to last, else, by the first slice alone, everywhere."""
+    """Write lambda on rows rows[0] to rows[1]."""
     lanes = lanes_of(psi)
-    sample = tile * lanes
-    valid = min(lanes, inputs.batch[0] - sample)
     bits = program.tables[0]
+    lane_bits = lane_bits_of(program)
+    first = first_sample(program, tile, lanes)
+    valid = valid_samples(program, tile, lanes, inputs)
     kind = readout.kind[0]
     if kind == TERMS:
-        load_cotangent(
-            readout.terms,
-            readout.coefficients,
-            readout.variance[0],
-            sample,
-            valid,
-            values,
-            inputs.cotangent,
-            work.terms,
+        load_cotangent(readout, lane_bits, first, valid, values, inputs.cotangent, work.terms)
+        adjoint_state(
+            psi, lam, bits, lane_bits, rows[0], rows[1], readout.groups, readout.terms, work.terms, work
         )
-        adjoint_state(psi, lam, 0, bits, first, last, readout.groups, readout.terms, work.terms, work)
-    elif first == 0 and kind == PROBABILITIES:
-        adjoint_from_probabilities(psi, lam, 0, bits, program.tables, sample, valid, inputs.cotangent)
-    elif first == 0 and kind == AMPLITUDES:
-        adjoint_from_amplitudes(lam, 0, bits, program.tables, sample, valid, inputs.cotangent)
+    elif kind == PROBABILITIES:
+        adjoint_from_probabilities(psi, lam, lane_bits, program.tables, first, valid, rows, inputs.cotangent)
+    elif kind == AMPLITUDES:
+        adjoint_from_amplitudes(lam, lane_bits, program.tables, first, valid, rows, inputs.cotangent)
 
 
 @kernel
 def finish(lam: Any, program: Any, tile: int, inputs: Any, gradients: Any, work: Any) -> None:
     """Write a tile's gradients from work.sums and, for a prepared start, from lambda."""
     lanes = lanes_of(lam)
-    first = tile * lanes
-    batch = inputs.batch[0]
-    pull_back(program, work.sums, lanes, first, batch, gradients.shared, tile, gradients.samples)
-    if gradients.start.shape[0]:
-        write_start_cotangent(lam, 0, program.tables[0], first, min(lanes, batch - first), gradients.start)
-
-
-@kernel
-def run_tiles(
-    psi: Any, lam: Any, program: Any, readout: Any, inputs: Any, first: int, last: int, back_to: int, values: Any,
-    gradients: Any, work: Any,
-) -> None:  # fmt: skip
-    """Tiles first to last; with back_to >= 0 also the backward sweep, down to that pass."""
     bits = program.tables[0]
-    for tile in range(first, last):
-        prepare(program, inputs, tile, first, work)
-        start_state(psi, 0, bits, program.tables[2], inputs.start, tile * lanes_of(psi))
-        for number in range(program.passes.shape[0]):
-            forward_pass(psi, 0, program, number, 0, coset_count(program, number), work)
-        if readout.kind[0] == TERMS:
-            add_means(psi, 0, bits, 0, 1 << bits, readout.groups, readout.terms, work)
-        read(psi, program, readout, tile, inputs, values, work)
-        if back_to >= 0:
-            adjoint_start(psi, lam, program, readout, tile, inputs, values, 0, 1 << bits, work)
-            for number in range(program.passes.shape[0] - 1, back_to - 1, -1):
-                backward_pass(psi, lam, 0, program, number, 0, coset_count(program, number), work)
-            collect(program, work)
-            finish(lam, program, tile, inputs, gradients, work)
+    lane_bits = lane_bits_of(program)
+    pull_back(program, work, lanes, lane_bits, tile, inputs.batch[0], gradients.shared, gradients.samples)
+    if gradients.start.shape[0]:
+        first = first_sample(program, tile, lanes)
+        valid = valid_samples(program, tile, lanes, inputs)
+        write_start_cotangent(lam, bits, lane_bits, first, valid, gradients.start)
 
 
-FORWARD, MEANS, ADJOINT, BACKWARD = 0, 1, 2, 3
+# ---- steps and pieces -----------------------------------------------------------------------------------------------
+
+
+@spliced
+def take(progress: Any, step: int, pieces: int) -> Any:
+    """The next piece of a step; `pieces` when none is left."""
+    return min(fetch_add(progress, 2 * step, 1), pieces)
+
+
+@spliced
+def done(progress: Any, step: int) -> None:
+    """A piece of a step is done."""
+    fetch_add(progress, 2 * step + 1, 1)
+
+
+@spliced
+def wait(progress: Any, step: int, pieces: int) -> Any:
+    """Until all pieces of a step are done; returns the next step."""
+    looks = 0
+    while atomic_load(progress, 2 * step + 1) < pieces:
+        looks += 1
+        if looks > PATIENCE:
+            yield_processor()
+    return step + 1
+
+
+@spliced
+def share(total: int, unit: int, pieces: int, piece: int) -> Any:
+    """(first, last) of a piece of `total` things that are shared out in multiples of `unit`."""
+    first = total * piece // pieces // unit * unit
+    last = total * (piece + 1) // pieces // unit * unit
+    return first, total if piece == pieces - 1 else last
+
+
+@spliced
+def row_pieces(program: Any, handle: Any) -> Any:
+    """Pieces of a step that goes through all rows."""
+    return max(1, min(pieces_of(handle), rows_of(program) // CHUNK_ROWS))
+
+
+@spliced
+def coset_pieces(program: Any, handle: Any, number: int) -> Any:
+    """Pieces of a pass."""
+    return min(pieces_of(handle), coset_count(program, number))
+
+
+@spliced
+def forward_step(psi: Any, handle: Any, program: Any, number: int, progress: Any, step: int) -> Any:
+    """A pass forwards; returns the next step."""
+    pieces = coset_pieces(program, handle, number)
+    piece = take(progress, step, pieces)
+    while piece < pieces:
+        first, last = share(coset_count(program, number), 1, pieces, piece)
+        forward_pass(psi, program, number, first, last, work_at(psi, handle, piece))
+        done(progress, step)
+        piece = take(progress, step, pieces)
+    return wait(progress, step, pieces)
+
+
+@spliced
+def backward_step(
+    psi: Any, lam: Any, handle: Any, program: Any, number: int, progress: Any, step: int
+) -> Any:
+    """A pass backwards; returns the next step."""
+    pieces = coset_pieces(program, handle, number)
+    piece = take(progress, step, pieces)
+    while piece < pieces:
+        first, last = share(coset_count(program, number), 1, pieces, piece)
+        backward_pass(psi, lam, program, number, first, last, work_at(psi, handle, piece))
+        done(progress, step)
+        piece = take(progress, step, pieces)
+    return wait(progress, step, pieces)
+
+
+@spliced
+def means_step(psi: Any, handle: Any, program: Any, readout: Any, progress: Any, step: int) -> Any:
+    """Add up the Pauli terms; returns the next step."""
+    pieces = row_pieces(program, handle)
+    piece = take(progress, step, pieces)
+    while piece < pieces:
+        first, last = share(rows_of(program), CHUNK_ROWS, pieces, piece)
+        add_means(
+            psi, program.tables[0], lane_bits_of(program), first, last, readout.groups, readout.terms,
+            work_at(psi, handle, piece),
+        )  # fmt: skip
+        done(progress, step)
+        piece = take(progress, step, pieces)
+    return wait(progress, step, pieces)
+
+
+@spliced
+def read_step(
+    psi: Any, handle: Any, program: Any, readout: Any, tile: int, inputs: Any, values: Any, progress: Any, step: int
+) -> Any:  # fmt: skip
+    """Write the values; returns the next step."""
+    terms = readout.kind[0] == TERMS
+    pieces = 1 if terms else row_pieces(program, handle)
+    piece = take(progress, step, pieces)
+    while piece < pieces:
+        if terms:
+            add_pieces(handle, MEANS)
+        rows = share(rows_of(program), 1, pieces, piece)
+        read(psi, program, readout, tile, rows, inputs, values, work_at(psi, handle, piece))
+        done(progress, step)
+        piece = take(progress, step, pieces)
+    return wait(progress, step, pieces)
+
+
+@spliced
+def adjoint_step(
+    psi: Any, lam: Any, handle: Any, program: Any, readout: Any, tile: int, inputs: Any, values: Any, progress: Any,
+    step: int,
+) -> Any:  # fmt: skip
+    """Write lambda; returns the next step."""
+    pieces = row_pieces(program, handle)
+    piece = take(progress, step, pieces)
+    while piece < pieces:
+        rows = share(rows_of(program), CHUNK_ROWS, pieces, piece)
+        adjoint_start(psi, lam, program, readout, tile, inputs, values, rows, work_at(psi, handle, piece))
+        done(progress, step)
+        piece = take(progress, step, pieces)
+    return wait(progress, step, pieces)
 
 
 @kernel
-def run_slice(
-    step: int, psi: Any, lam: Any, program: Any, readout: Any, inputs: Any, tile: int, number: int, first: int,
-    last: int, values: Any, work: Any,
+def run_tile(
+    psi: Any, lam: Any, handle: Any, inputs: Any, tile: int, shared_too: bool, back_to: int, values: Any,
+    gradients: Any, progress: Any,
 ) -> None:  # fmt: skip
-    """One step of one tile: cosets first to last of a pass, or rows first to last of the readout."""
-    if step == FORWARD:
-        forward_pass(psi, 0, program, number, first, last, work)
-    elif step == MEANS:
-        add_means(psi, 0, program.tables[0], first, last, readout.groups, readout.terms, work)
-    elif step == ADJOINT:
-        adjoint_start(psi, lam, program, readout, tile, inputs, values, first, last, work)
-    else:
-        backward_pass(psi, lam, 0, program, number, first, last, work)
+    """One thread's part in a tile; `progress` holds two numbers per step, pieces taken and pieces done.
 
-
-PREPARE, READ, FINISH = 0, 1, 2
-
-
-@kernel
-def run_whole(
-    step: int, psi: Any, lam: Any, program: Any, readout: Any, inputs: Any, tile: int, values: Any, gradients: Any,
-    work: Any,
-) -> None:  # fmt: skip
-    """The steps of one tile that one thread does alone."""
-    if step == PREPARE:
-        prepare(program, inputs, tile, tile, work)
-        start_state(psi, 0, program.tables[0], program.tables[2], inputs.start, tile * lanes_of(psi))
-    elif step == READ:
-        read(psi, program, readout, tile, inputs, values, work)
-    else:
-        finish(lam, program, tile, inputs, gradients, work)
-
-
-@kernel
-def collect_slice(program: Any, work: Any) -> None:
-    """`collect` for one slice's scratch."""
-    collect(program, work)
+    A piece always adds to the sums of its number, so they do not depend on who does what.
+    """
+    program = program_at(handle)
+    readout = readout_at(handle)
+    step = 0
+    if take(progress, step, 1) < 1:
+        clear_sums(psi, handle)
+        prepare(psi, program, inputs, tile, shared_too, work_at(psi, handle, 0))
+        done(progress, step)
+    step = wait(progress, step, 1)
+    for number in range(program.passes.shape[0]):
+        step = forward_step(psi, handle, program, number, progress, step)
+    if readout.kind[0] == TERMS:
+        step = means_step(psi, handle, program, readout, progress, step)
+    step = read_step(psi, handle, program, readout, tile, inputs, values, progress, step)
+    if back_to < 0:
+        return
+    step = adjoint_step(psi, lam, handle, program, readout, tile, inputs, values, progress, step)
+    for number in range(program.passes.shape[0] - 1, back_to - 1, -1):
+        step = backward_step(psi, lam, handle, program, number, progress, step)
+    if take(progress, step, 1) < 1:
+        for piece in range(pieces_of(handle)):
+            collect(program, work_at(psi, handle, piece))
+        add_pieces(handle, SUMS)
+        finish(lam, program, tile, inputs, gradients, work_at(psi, handle, 0))
+        done(progress, step)
+    wait(progress, step, 1)

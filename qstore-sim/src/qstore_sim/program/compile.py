@@ -18,6 +18,7 @@ from qstore.errors import CapabilityError
 from qstore_sim.program import layout
 from qstore_sim.program.encode import Encoder
 from qstore_sim.program.frame import Frame
+from qstore_sim.program.lanes import Order, least_flipped
 from qstore_sim.program.lowering import Move, lowered, lowered_unitary
 from qstore_sim.program.passes import Span, passes
 from qstore_sim.program.sequence import Dense, Diagonal, Item, Sequence
@@ -68,6 +69,7 @@ def compile_program(
     *,
     with_phase: bool,
     density: bool,
+    lane_bits: int = 0,
 ) -> Program:
     """Compile a template.
 
@@ -77,6 +79,7 @@ def compile_program(
         trained: names of the parameters whose gradient is wanted.
         with_phase: whether the global phase is kept (a statevector is asked for).
         density: whether to build the density-matrix program.
+        lane_bits: how many bits of the index go into the lanes, see `program.lanes`.
 
     Raises:
         CapabilityError: the circuit measures in the middle or has conditioned operations.
@@ -100,19 +103,23 @@ def compile_program(
     if with_phase and not density:
         _append_phase(sequence)
     entries, shared, samples, n_shared, n_samples = _entries(template, per_sample)
-    encoder = Encoder(bits, lambda name, index: _shifted(entries[name], index), trained)
+    items, frame = sequence.items, sequence.frame
+    if lane_bits and not starts:  # prepared amplitudes come in the order of the circuit's own qubits
+        order = Order(least_flipped(items, bits, lane_bits), bits)
+        items, frame = [order.item(item) for item in items], order.frame(frame)
+    encoder = Encoder(bits, lane_bits, lambda name, index: _shifted(entries[name], index), trained)
     lane_names = {name for name, first in entries.items() if first < 0}
     back_to = -1
-    for number, visit in enumerate(passes(sequence.items, bits, from_zero=not starts)):
-        visit.items = _split(visit.items, lane_names)
+    for number, visit in enumerate(passes(items, bits - lane_bits, lane_bits, from_zero=not starts)):
+        visit.items = _split(visit.items, lane_names, lane_bits)
         encoder.add_pass(visit)
         if back_to < 0 and any(_is_trained(item, trained) for item in visit.items):
             back_to = number
     if any(parameter.name in trained for op in starts for parameter in op.parameters):
         back_to = 0
-    arrays = encoder.finished(sequence.frame.logical_index_tables())
+    arrays = encoder.finished(frame.logical_index_tables())
     return Program(
-        arrays, encoder.sizes(), sequence.frame, n, shared, samples, n_shared, n_samples, tuple(starts),
+        arrays, encoder.sizes(), frame, n, shared, samples, n_shared, n_samples, tuple(starts),
         tuple(encoder.dense), back_to,
     )  # fmt: skip
 
@@ -200,7 +207,7 @@ def _is_trained(item: Item, trained: frozenset[str]) -> bool:
     return any(parameter.name in trained for angle in angles for parameter, _, _ in angle.terms)
 
 
-def _split(items: list[Item], lane_names: set[str]) -> list[Item]:
+def _split(items: list[Item], lane_names: set[str], lane_bits: int) -> list[Item]:
     """Diagonals cut to the width of a phase table, per-sample angles apart from shared ones."""
     result: list[Item] = []
     for item in items:
@@ -210,24 +217,25 @@ def _split(items: list[Item], lane_names: set[str]) -> list[Item]:
         lanes: dict[int, Angle] = {}
         shared: dict[int, Angle] = {}
         for mask, angle in item.angles.items():
-            own = any(parameter.name in lane_names for parameter, _, _ in angle.terms)
+            own = lane_bits > 0 or any(parameter.name in lane_names for parameter, _, _ in angle.terms)
             (lanes if own else shared)[mask] = angle
-        result += _chunks(lanes, LANE_WIDTH) + _chunks(shared, SHARED_WIDTH)
+        result += _chunks(lanes, LANE_WIDTH, lane_bits) + _chunks(shared, SHARED_WIDTH, lane_bits)
     return result
 
 
-def _chunks(angles: dict[int, Angle], width: int) -> list[Diagonal]:
+def _chunks(angles: dict[int, Angle], width: int, lane_bits: int) -> list[Diagonal]:
     rank = Span()
     for mask in angles:
-        rank.add(mask)
+        rank.add(mask >> lane_bits)
     number = -(-len(rank) // width) or 1
     limit = -(-len(rank) // number)
     chunks: list[tuple[Span, Diagonal]] = []
     for mask, angle in angles.items():
-        fitting = [chunk for chunk in chunks if len(chunk[0]) < limit or not chunk[0].reduce(mask)]
+        rows = mask >> lane_bits
+        fitting = [chunk for chunk in chunks if len(chunk[0]) < limit or not chunk[0].reduce(rows)]
         if not fitting:
             chunks.append((Span(), Diagonal()))
         span, diagonal = fitting[0] if fitting else chunks[-1]
-        span.add(mask)
+        span.add(rows)
         diagonal.add(mask, angle)
     return [diagonal for _, diagonal in chunks]

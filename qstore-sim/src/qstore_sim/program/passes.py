@@ -83,12 +83,13 @@ class Pass:
     gathered: bool = False
 
 
-def passes(items: list[Item], n_bits: int, *, from_zero: bool) -> list[Pass]:
+def passes(items: list[Item], n_bits: int, lane_bits: int, *, from_zero: bool) -> list[Pass]:
     """Cut a sequence into passes; an item may overtake the ones left for later if it commutes with them.
 
     Args:
         items: the operations in order.
         n_bits: number of bits of a row index.
+        lane_bits: low bits of the items' masks that are lanes, not rows.
         from_zero: whether the state starts as |0...0>.
     """
     if n_bits <= WHOLE_QUBITS:
@@ -102,9 +103,9 @@ def passes(items: list[Item], n_bits: int, *, from_zero: bool) -> list[Pass]:
     while rest:
         span, taken, before = Span(), [], support.copy()
         while True:
-            more, rest = _within(rest, span, support, n_bits)
+            more, rest = _within(rest, span, support, n_bits, lane_bits)
             taken += more
-            grown = _grow(rest, span, support, n_bits)
+            grown = _grow(rest, span, support, n_bits, lane_bits)
             if grown is None:
                 break
             taken.append(grown)
@@ -112,14 +113,16 @@ def passes(items: list[Item], n_bits: int, *, from_zero: bool) -> list[Pass]:
     return result
 
 
-def _within(rest: list[Item], span: Span, support: Span, n_bits: int) -> tuple[list[Item], list[Item]]:
+def _within(
+    rest: list[Item], span: Span, support: Span, n_bits: int, lane_bits: int
+) -> tuple[list[Item], list[Item]]:
     """Take what leaves the support as it is; extends the span. Returns (taken, left)."""
     taken: list[Item] = []
     left: list[Item] = []
     for place, item in enumerate(rest):
         if len(left) > LOOK_AHEAD_PER_QUBIT * n_bits:
             return taken, left + rest[place:]
-        flips = _flips(item)
+        flips = _flips(item, lane_bits)
         inside = not any(support.reduce(flip) for flip in flips) and _fits(span, flips)
         if inside and all(items_commute(item, earlier) for earlier in left):
             for flip in flips:
@@ -130,10 +133,10 @@ def _within(rest: list[Item], span: Span, support: Span, n_bits: int) -> tuple[l
     return taken, left
 
 
-def _grow(rest: list[Item], span: Span, support: Span, n_bits: int) -> Item | None:
+def _grow(rest: list[Item], span: Span, support: Span, n_bits: int, lane_bits: int) -> Item | None:
     """Take the first item that fits, although it enlarges the support; removes it from `rest`."""
     for place, item in enumerate(rest[: LOOK_AHEAD_PER_QUBIT * n_bits]):
-        flips = _flips(item)
+        flips = _flips(item, lane_bits)
         if _fits(span, flips) and all(items_commute(item, earlier) for earlier in rest[:place]):
             for flip in flips:
                 span.add(flip)
@@ -142,10 +145,10 @@ def _grow(rest: list[Item], span: Span, support: Span, n_bits: int) -> Item | No
     return None
 
 
-def _flips(item: Item) -> tuple[int, ...]:
+def _flips(item: Item, lane_bits: int) -> tuple[int, ...]:
     if isinstance(item, Rotation):
-        return (item.pauli.x,)
-    return item.flips if isinstance(item, Dense) else ()
+        return (item.pauli.x >> lane_bits,)
+    return tuple(flip >> lane_bits for flip in item.flips) if isinstance(item, Dense) else ()
 
 
 def _fits(span: Span, flips: tuple[int, ...]) -> bool:

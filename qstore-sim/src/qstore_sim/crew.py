@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process's helping threads, one crew per precision.
+
+They are plain Python threads around a kernel that releases the GIL: safe in any number of callers, in forked workers
+and inside other thread pools, where numba's own threading layers are not. A crew helps one caller at a time; another
+caller meanwhile works alone, so that no more threads than asked for ever compute.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qstore_sim.kernels import crew
+from qstore_sim.program.layout import GradientArrays, Inputs
+
+_NOBODY = np.zeros((0, crew.MAILBOX_SIZE), dtype=np.int64)
+_NUMBERS = np.zeros(0, dtype=np.int64)
+_SEATS = np.zeros((0, 0), dtype=np.int64)
+_TABLE = np.zeros((0, 0))
+_INPUTS = Inputs(np.zeros(0), _TABLE, _NUMBERS, _TABLE, _TABLE, _TABLE)
+NO_GRADIENTS = GradientArrays(_TABLE, _TABLE, _TABLE)
+_crews: dict[tuple[int, str], Crew] = {}
+_crews_lock = threading.Lock()
+
+
+class Crew:
+    """Helpers for runs in one precision.
+
+    Args:
+        dtype: of the state, float32 or float64.
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        self._like = np.zeros(1, dtype=dtype)
+        self._lock = threading.Lock()
+        self._mail = _NOBODY
+        self._alarms: list[threading.Event] = []
+
+    def run(self, count: int, *arguments: Any) -> None:
+        """`kernels.crew.run` with up to `count` helpers; the arguments are those after the mailboxes."""
+        with self._helpers(count) as mail:
+            seats, *rest = arguments
+            crew.run(self._like, _NUMBERS, seats, mail, *rest)
+
+    @contextmanager
+    def _helpers(self, count: int) -> Iterator[NDArray[np.int64]]:
+        """The mailboxes of that many helpers, all awake or waking up; of none while they help somebody else."""
+        if count == 0 or not self._lock.acquire(blocking=False):
+            yield _NOBODY
+            return
+        try:
+            if len(self._alarms) < count:
+                self._hire(count)
+            mail = self._mail[:count]
+            for number in range(count):
+                if not mail[number, crew.AWAKE]:
+                    self._alarms[number].set()
+            yield mail
+        finally:
+            self._lock.release()
+
+    def _hire(self, count: int) -> None:
+        # Those who serve already keep their old mailboxes, where nothing comes any more, and stay asleep.
+        self._mail = np.zeros((count, crew.MAILBOX_SIZE), dtype=np.int64)
+        self._alarms = [threading.Event() for _ in range(count)]
+        for number in range(count):
+            arguments = (self._like, self._mail[number], self._alarms[number])
+            threading.Thread(target=_serve, args=arguments, name=f"qstore-sim-{number}", daemon=True).start()
+
+
+def _serve(like: NDArray[Any], box: NDArray[np.int64], alarm: threading.Event) -> None:
+    while True:
+        alarm.wait()
+        alarm.clear()
+        crew.run(like, box, _SEATS, _NOBODY, False, _INPUTS, _NUMBERS, 0, -1, _TABLE, NO_GRADIENTS, _SEATS)
+
+
+def crew_for(dtype: np.dtype[Any]) -> Crew:
+    """This process's crew; a forked child has none of its parent's threads and gets one of its own."""
+    key = os.getpid(), dtype.char
+    found = _crews.get(key)
+    if found is None:
+        with _crews_lock:
+            found = _crews.setdefault(key, Crew(dtype))
+    return found
