@@ -147,6 +147,14 @@ def stranger(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Compare 2,000 random circuits with Cirq; `-- --count` and `-- --seed` for others."""
+    install(session, *TEST_TOOLS)
+    session.chdir("tests")
+    session.run("python", "-m", "fuzz.run", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Train the hybrid model on handwritten digits; arguments after `--` go to the demo."""
     install(session, extras=("demo",))

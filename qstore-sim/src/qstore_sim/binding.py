@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Bindings = Mapping[str, Floats]
 
 _NOTHING = np.zeros((0, 0))
+_NO_NUMBERS = np.zeros(0)
 
 
 def make_inputs(
@@ -28,19 +29,19 @@ def make_inputs(
     cotangent: Floats | None = None,
 ) -> Inputs:
     """Inputs of a run of `size` rows; a parameter that the program takes per sample is repeated if it is shared."""
-    shared = _joined([bindings[name].reshape(-1) for name, _, _ in program.shared], np.zeros(0))
+    shared = _joined([bindings[name].reshape(-1) for name, _, _ in program.shared], _NO_NUMBERS)
     columns = [
         bindings[name].reshape(size, -1) if name in per_sample else
         np.ascontiguousarray(np.broadcast_to(bindings[name].reshape(1, -1), (size, width)))
         for name, _, width in program.samples
     ]  # fmt: skip
     return Inputs(
-        shared=shared,
-        samples=_joined(columns, _NOTHING),
-        batch=np.array([size]),
-        dense=_dense(program, bindings, per_sample, size) if program.dense else _NOTHING,
-        start=_start(program, bindings) if program.starts else _NOTHING,
-        cotangent=_NOTHING if cotangent is None else plain(cotangent),
+        shared,
+        _joined(columns, _NOTHING),
+        np.array([size]),
+        _dense(program, bindings, per_sample, size) if program.dense else _NOTHING,
+        _start(program, bindings) if program.starts else _NOTHING,
+        _NOTHING if cotangent is None else plain(cotangent),
     )
 
 
@@ -52,7 +53,10 @@ def _joined(parts: list[Floats], nothing: Floats) -> Floats:
 
 def plain(array: NDArray[Any]) -> Floats:
     """float64, contiguous, aligned and writable: numba would compile every kernel again for a read-only array."""
-    return np.require(array, dtype=np.float64, requirements=["C", "W", "A"])
+    flags = array.flags
+    if array.dtype == np.float64 and flags.c_contiguous and flags.writeable and flags.aligned:
+        return array
+    return np.array(array, dtype=np.float64, order="C")
 
 
 def _dense(program: Program, bindings: Bindings, per_sample: frozenset[str], size: int) -> Floats:

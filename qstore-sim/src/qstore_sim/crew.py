@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,17 +41,10 @@ class Crew:
         self._mail = _NOBODY
         self._alarms: list[threading.Event] = []
 
-    def run(self, count: int, *arguments: Any) -> None:
+    def run(self, count: int, seats: NDArray[np.int64], *arguments: Any) -> None:
         """`kernels.crew.run` with up to `count` helpers; the arguments are those after the mailboxes."""
-        with self._helpers(count) as mail:
-            seats, *rest = arguments
-            crew.run(self._like, _NUMBERS, seats, mail, *rest)
-
-    @contextmanager
-    def _helpers(self, count: int) -> Iterator[NDArray[np.int64]]:
-        """The mailboxes of that many helpers, all awake or waking up; of none while they help somebody else."""
-        if count == 0 or not self._lock.acquire(blocking=False):
-            yield _NOBODY
+        if count == 0 or not self._lock.acquire(blocking=False):  # the crew is helping somebody else
+            crew.run(self._like, _NUMBERS, seats, _NOBODY, *arguments)
             return
         try:
             if len(self._alarms) < count:
@@ -62,7 +53,7 @@ class Crew:
             for number in range(count):
                 if not mail[number, crew.AWAKE]:
                     self._alarms[number].set()
-            yield mail
+            crew.run(self._like, _NUMBERS, seats, mail, *arguments)
         finally:
             self._lock.release()
 

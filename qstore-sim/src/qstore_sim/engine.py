@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore_sim.crew import NO_GRADIENTS, crew_for
+from qstore_sim.crew import NO_GRADIENTS, Crew, crew_for
 from qstore_sim.kernels import sweep
 from qstore_sim.kernels.handles import handles
 from qstore_sim.memory import aligned, check_memory
-from qstore_sim.notice import first_call
+from qstore_sim.notice import announced, first_call
 from qstore_sim.program import layout
 from qstore_sim.program.compile import Program
 from qstore_sim.simd import VECTOR_BYTES
@@ -57,16 +57,16 @@ class Engine:
         self.program, self.readout = program, readout
         self.dtype = np.dtype(dtype)
         self.lanes = VECTOR_BYTES // self.dtype.itemsize
-        self.samples = self.lanes >> program.sizes.lane_bits
+        self.samples: int = self.lanes >> program.sizes.lane_bits
         self._threads = threads
         self._rows: int = 1 << (program.sizes.bits - program.sizes.lane_bits)
         self._pieces = max(1, min(MOST_PIECES, self._rows // PIECE_ROWS))
+        self._progress_size = 2 * (2 * len(program.arrays.passes) + 5)
         self._spare: list[Scratch] = []
 
     def state_bytes(self, *, backward: bool) -> int:
         """Bytes of one tile's state, with the adjoint state for gradients."""
-        size: int = self._rows * 2 * VECTOR_BYTES * (2 if backward else 1)
-        return size
+        return int(self._rows * 2 * VECTOR_BYTES * (2 if backward else 1))
 
     def tiles(self, batch: int) -> int:
         """Tiles of a batch."""
@@ -92,23 +92,20 @@ class Engine:
             scratch += self._beside(scratch[0], workers - 1)
         back_to = self.program.back_to if back else -1
         grads = gradients if gradients is not None else NO_GRADIENTS
-        steps = 2 * len(self.program.arrays.passes) + 5
-        progress = np.zeros((tiles if together else states, 2 * steps), dtype=np.int64)
-        where = np.stack([own.seat for own in scratch])
-        with first_call(self.dtype):
-            crew_for(self.dtype).run(
-                seats - 1,
-                where,
-                together,
-                inputs,
-                np.zeros(1, dtype=np.int64),
-                tiles,
-                back_to,
-                values,
-                grads,
-                progress,
-            )
+        progress = np.zeros((tiles if together else states, self._progress_size), dtype=np.int64)
+        where = scratch[0].seat if seats == 1 else np.concatenate([own.seat for own in scratch])
+        arguments = (seats - 1, where, together, inputs, np.zeros(1, dtype=np.int64), tiles, back_to, values, grads,
+                     progress)  # fmt: skip
+        if announced(self.dtype):
+            self._crew.run(*arguments)
+        else:
+            with first_call(self.dtype):
+                self._crew.run(*arguments)
         self._spare.extend(scratch[:states])
+
+    @property
+    def _crew(self) -> Crew:
+        return crew_for(self.dtype)
 
     def release(self) -> None:
         """Give the scratch of earlier runs back."""
@@ -163,7 +160,7 @@ class Engine:
     def _scratch(self, psi: NDArray[Any], lam: NDArray[Any], work: layout.Work) -> Scratch:
         handle = handles(self.program.arrays, self.readout, work, self._pieces)
         seat = np.array(
-            [psi.ctypes.data, len(psi), lam.ctypes.data, len(lam), handle.ctypes.data, len(handle)]
+            [[psi.ctypes.data, len(psi), lam.ctypes.data, len(lam), handle.ctypes.data, len(handle)]]
         )
         return Scratch(psi, lam, work, handle, seat, [])
 

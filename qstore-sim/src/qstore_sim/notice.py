@@ -12,7 +12,7 @@ import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["first_call"]
+__all__ = ["announced", "first_call"]
 
 log = logging.getLogger("qstore.sim")
 PATIENCE_S = 2.0
@@ -25,10 +25,15 @@ MESSAGE = (
 _done: set[Hashable] = set()
 
 
+def announced(kernels: Hashable) -> bool:
+    """Whether the first call of these kernels in this process is over."""
+    return kernels in _done
+
+
 @contextmanager
 def first_call(kernels: Hashable) -> Iterator[None]:
     """Announce the wait if the first call of these kernels in this process turns out to be slow."""
-    if kernels in _done:
+    if announced(kernels):
         yield
         return
     timer = threading.Timer(PATIENCE_S, log.warning, (MESSAGE,))

@@ -7,8 +7,9 @@ and its first axis is the batch. That is the only place where batches come from;
 
 from __future__ import annotations
 
+import cmath
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,11 +169,10 @@ def _check_outputs(circuit: Template, outputs: Output, shots: int | None) -> Non
         raise OptionError(f"{kind}() is measured: give shots=1000 or ask for Probabilities() instead.")
     if isinstance(outputs, EXACT_ONLY) and shots is not None:
         raise OptionError(f"{kind}() is exact: leave shots out, or ask for Counts() instead.")
-    used = set(getattr(outputs, "qubits", None) or ())
-    used |= {observable.n_qubits - 1 for observable in getattr(outputs, "observables", ())}
-    if used and max(used) >= circuit.n_qubits:
+    named = getattr(outputs, "n_qubits", 0) or max(getattr(outputs, "qubits", None) or (-1,)) + 1
+    if named > circuit.n_qubits:
         raise OptionError(
-            f"{kind} names qubit {max(used)}; this circuit has the qubits 0 to {circuit.n_qubits - 1}."
+            f"{kind} names qubit {named - 1}; this circuit has the qubits 0 to {circuit.n_qubits - 1}."
         )
 
 
@@ -184,17 +184,11 @@ def _checked_bindings(
         raise BindingError(
             f"Bindings are a dict from parameter name to array, got {type(bindings).__name__}."
         )
-    names = [parameter.name for parameter in parameters]
-    for name in bindings:
-        if name not in names:
-            hint = nearest_names(str(name), names)
-            raise BindingError(f"{name!r} is not a parameter of the circuit.{hint} It has {names or 'none'}.")
+    if len(bindings) > len(parameters) or not all(parameter.name in bindings for parameter in parameters):
+        _check_names(parameters, bindings)
     arrays: dict[str, Array] = {}
     per_sample: dict[str, int] = {}
     for parameter in parameters:
-        if parameter.name not in bindings:
-            msg = f"No array for parameter {parameter.name!r}; the circuit needs {parameter.shape} or (batch, ...)."
-            raise BindingError(msg)
         array = _real_array(parameter, bindings[parameter.name])
         arrays[parameter.name] = array
         if array.ndim > parameter.ndim:
@@ -202,6 +196,23 @@ def _checked_bindings(
     if len(set(per_sample.values())) > 1:
         raise BindingError(f"Per-sample bindings have different batch sizes: {per_sample}.")
     return arrays, frozenset(per_sample), next(iter(per_sample.values()), 1)
+
+
+def _check_names(parameters: Sequence[Parameter], bindings: Mapping[str, ArrayLike]) -> None:
+    names = [parameter.name for parameter in parameters]
+    for name in bindings:
+        if name not in names:
+            hint = nearest_names(str(name), names)
+            raise BindingError(f"{name!r} is not a parameter of the circuit.{hint} It has {names or 'none'}.")
+    for parameter in parameters:
+        if parameter.name not in bindings:
+            msg = f"No array for parameter {parameter.name!r}; the circuit needs {parameter.shape} or (batch, ...)."
+            raise BindingError(msg)
+
+
+def is_finite(array: NDArray[Any]) -> bool:
+    """Whether no entry is NaN or infinite: one product with itself tells, but where it is too large."""
+    return cmath.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
 def _real_array(parameter: Parameter, given: ArrayLike) -> Array:
@@ -223,12 +234,7 @@ def _real_array(parameter: Parameter, given: ArrayLike) -> Array:
         raise BindingError(f"{name!r} has shape {array.shape}, the circuit needs {shape} or {batch}.")
     if array.size == 0:
         raise BindingError(f"{name!r} has shape {array.shape}: a batch has at least one row.")
-    # One reduction finds any NaN or infinity; the exact count is only taken on the way to the error.
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # inf - inf, or a sum too large, is not the user's to see
-        suspicious = not np.isfinite(array.sum())
-    if suspicious and not np.isfinite(array).all():
+    if not is_finite(array):
         bad = int(np.count_nonzero(~np.isfinite(array)))
         raise BindingError(
             f"{name!r} has {bad} entries that are NaN or infinite; check the data or the step before."

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -55,23 +56,33 @@ def _is_qubit(given: object) -> bool:
 
 
 @dataclass(frozen=True)
-class Expectations:
+class _OfObservables:
+    """Some numbers of Pauli sums. What a training loop asks for in every step is worked out once."""
+
+    observables: tuple[Observable, ...]
+
+    def __init__(self, observables: Iterable[Observable] | Observable) -> None:
+        object.__setattr__(self, "observables", _observables(observables, type(self).__name__))
+
+    @cached_property
+    def n_qubits(self) -> int:
+        """One more than the highest qubit that an observable acts on."""
+        return max(observable.n_qubits for observable in self.observables)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((type(self).__name__, self.observables))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+class Expectations(_OfObservables):
     """Expectation values of Pauli sums; exact without shots, estimates with standard errors with them."""
 
-    observables: tuple[Observable, ...]
 
-    def __init__(self, observables: Iterable[Observable] | Observable) -> None:
-        object.__setattr__(self, "observables", _observables(observables, "Expectations"))
-
-
-@dataclass(frozen=True)
-class Variance:
+class Variance(_OfObservables):
     """Variances <O**2> - <O>**2 of Pauli sums."""
-
-    observables: tuple[Observable, ...]
-
-    def __init__(self, observables: Iterable[Observable] | Observable) -> None:
-        object.__setattr__(self, "observables", _observables(observables, "Variance"))
 
 
 @dataclass(frozen=True)

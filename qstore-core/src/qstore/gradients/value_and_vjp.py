@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qstore.batch import BatchResult, CircuitBatch, Output, StateVector
+from qstore.batch.circuit_batch import is_finite
 from qstore.batch.outputs import DIFFERENTIABLE
 from qstore.circuit import QuantumCircuit, Template
 from qstore.errors import BindingError, CapabilityError, OptionError, nearest_names
@@ -205,14 +206,14 @@ def _cotangent(batch: CircuitBatch, given: ArrayLike | None) -> NDArray[Any]:
     if given is None:
         return np.ones(shape, dtype=dtype)
     try:
-        array = np.asarray(given).astype(dtype, casting="same_kind", copy=False)
+        array = np.asarray(given)
+        if array.dtype != dtype:
+            array = array.astype(dtype, casting="same_kind")
     except TypeError as exc:
         raise BindingError(f"The cotangent of real values must be real: {exc}") from exc
     if array.shape != shape:
         raise BindingError(f"The cotangent has shape {array.shape}, the values have {shape}.")
-    with np.errstate(invalid="ignore", over="ignore"):
-        suspicious = not np.isfinite(array.sum())
-    if suspicious and not np.isfinite(array).all():
+    if not is_finite(array):
         raise BindingError(
             "The cotangent has entries that are NaN or infinite; check the loss and the learning rate."
         )
