@@ -73,7 +73,8 @@ def density(circuit, bindings=None):
             column[:, 0] = _amplitudes(op.amplitudes, bindings)
             steps = [column]
         elif op.spec.kind is GateKind.CHANNEL:
-            steps = list(op.spec.kraus(np.array([angle.value(bindings) for angle in op.angles])))
+            angles = np.array([angle.value(bindings) for angle in op.angles])
+            steps = list(op.operators() if op.unitary else op.spec.kraus(angles))
         else:
             steps = [_matrix(op, bindings)]
         full = [embedded(step, op.qubits, n) for step in steps]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from qstore.circuit import GATES, GateKind, Observable, Parameter, QuantumCircuit, X, Y, Z
 
 UNITARY_GATES = [name for name, row in GATES.items() if row.kind is GateKind.UNITARY and row.n_qubits]
-CHANNELS = [name for name, row in GATES.items() if row.kind is GateKind.CHANNEL]
+CHANNELS = [name for name, row in GATES.items() if row.kind is GateKind.CHANNEL and row.n_qubits]
 numbers = st.floats(-7, 7).map(lambda value: round(value, 6))
 
 
@@ -60,7 +60,8 @@ def circuits(
                 with circuit.when(circuit.n_bits - 1, draw(st.integers(0, 1))):
                     circuit.rx(qubits[0], draw(angles(known)))
         else:
-            name = draw(st.sampled_from(fitting if kind == "gate" else CHANNELS))
+            channels = [name for name in CHANNELS if GATES[name].n_qubits <= n]
+            name = draw(st.sampled_from(fitting if kind == "gate" else channels))
             row = GATES[name]
             circuit.append(name, qubits[: row.n_qubits], [draw(angles(known)) for _ in range(row.n_angles)])
     return circuit

@@ -157,7 +157,9 @@ def test_shift_rules_give_the_slope_of_any_expectation(name):
 def test_kraus_operators_are_complete(name):
     kraus = GATES[name].kraus(np.random.default_rng(2).uniform(-4, 4, (3, GATES[name].n_angles)))
     assert np.allclose(
-        sum(k.conj().swapaxes(-1, -2) @ k for k in kraus.swapaxes(0, 1)), np.eye(2), atol=ROUNDING
+        sum(k.conj().swapaxes(-1, -2) @ k for k in kraus.swapaxes(0, 1)),
+        np.eye(kraus.shape[-1]),
+        atol=ROUNDING,
     )
 
 
@@ -168,6 +170,7 @@ CIRQ_CHANNELS = {
     "depolarizing": cirq.depolarize(STRENGTH),
     "bit_flip": cirq.bit_flip(STRENGTH),
     "reset": cirq.ResetChannel(),
+    "depolarizing2": cirq.depolarize(STRENGTH, n_qubits=2),
 }
 
 
@@ -176,6 +179,8 @@ def test_channels_are_those_of_cirq(name):
     row = GATES[name]
     t = 2 * math.asin(math.sqrt(STRENGTH))
     rho = np.array([[0.6, 0.2 - 0.3j], [0.2 + 0.3j, 0.4]])
+    if row.n_qubits == 2:
+        rho = np.kron(rho, [[0.1, 0.2j], [-0.2j, 0.9]])
     ours = sum(k @ rho @ k.conj().T for k in row.kraus(np.array([t][: row.n_angles])))
     theirs = sum(k @ rho @ k.conj().T for k in cirq.kraus(CIRQ_CHANNELS[name]))
     assert np.allclose(ours, theirs, atol=ROUNDING)

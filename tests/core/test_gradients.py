@@ -72,7 +72,8 @@ def test_shifts_agree_with_differences_on_random_circuits(circuit):
 @pytest.mark.parametrize("channel", [name for name in CHANNELS if GATES[name].n_angles])
 def test_channel_strengths_are_trainable(channel):
     circuit = QuantumCircuit(2).ry(0, 0.7).cx(0, 1)
-    getattr(circuit, channel)(0, angle=2 * Parameter("t") + 0.1).rx(0, "a")
+    on = range(GATES[channel].n_qubits)
+    getattr(circuit, channel)(*on, angle=2 * Parameter("t") + 0.1).rx(0, "a")
     assert_close(
         *both(circuit, {"t": np.array([0.3, 1.9]), "a": np.array(0.4)}, qs.Expectations(OBSERVABLES))
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qstore.circuit import Angle
 from qstore_sim.preparation import pull_back_start, start_amplitudes
-from qstore_sim.program.compile import Program, superoperator
+from qstore_sim.program.compile import Program
 from qstore_sim.program.layout import GradientArrays, Inputs
 
 Floats = NDArray[np.float64]
@@ -39,7 +39,7 @@ def make_inputs(
         shared,
         _joined(columns, _NOTHING),
         np.array([size]),
-        _dense(program, bindings, per_sample, size) if program.dense else _NOTHING,
+        _dense(program) if program.dense else _NOTHING,
         _start(program, bindings) if program.starts else _NOTHING,
         _NOTHING if cotangent is None else plain(cotangent),
     )
@@ -59,24 +59,12 @@ def plain(array: NDArray[Any]) -> Floats:
     return np.array(array, dtype=np.float64, order="C")
 
 
-def _dense(program: Program, bindings: Bindings, per_sample: frozenset[str], size: int) -> Floats:
-    matrices = []
-    for item in program.dense:
-        if item.channel is not None:
-            gate, angles = item.channel
-            matrix = superoperator(
-                gate, np.stack([_evaluate(a, bindings, per_sample) for a in angles], axis=-1)
-            )
-        else:
-            assert item.matrix is not None
-            matrix = item.matrix[None]
-        matrices.append(matrix.reshape(len(matrix), -1))
-    rows = size if any(len(matrix) > 1 for matrix in matrices) else 1
-    joined = np.concatenate([np.broadcast_to(m, (rows, m.shape[1])) for m in matrices], axis=1)
-    return np.ascontiguousarray(joined).view(np.float64)
+def _dense(program: Program) -> Floats:
+    return np.concatenate([item.matrix.reshape(1, -1) for item in program.dense], axis=1).view(np.float64)
 
 
-def _evaluate(angle: Angle, bindings: Bindings, per_sample: frozenset[str]) -> Floats:
+def evaluate(angle: Angle, bindings: Bindings, per_sample: frozenset[str]) -> Floats:
+    """The values of an angle, (batch,) or (1,) where all rows share it."""
     total = np.full(1, angle.constant)
     for parameter, index, coefficient in angle.terms:
         rows = bindings[parameter.name].reshape(-1 if parameter.name in per_sample else 1, parameter.size)
@@ -86,8 +74,6 @@ def _evaluate(angle: Angle, bindings: Bindings, per_sample: frozenset[str]) -> F
 
 def _start(program: Program, bindings: Bindings) -> Floats:
     state = start_amplitudes(program.starts, program.n_qubits, bindings)
-    if program.sizes.bits != program.n_qubits:  # a density matrix: index = ket + 2**n * bra
-        state = (state.conj()[:, :, None] * state[:, None, :]).reshape(len(state), -1)
     return np.ascontiguousarray(state).view(np.float64)
 
 

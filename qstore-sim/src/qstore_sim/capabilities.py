@@ -3,14 +3,16 @@
 
 from qstore.batch import ALL_GATES, Capabilities
 
-MAX_QUBITS = 28
-"""A state of one row takes 2**n cache lines for each part: 32 GiB at 28 qubits."""
+MAX_QUBITS = 32
+"""A state of one row takes 16 bytes an amplitude, half of it in single precision: 64 GiB at 32 qubits."""
 
 CAPABILITIES = Capabilities(
     max_qubits=MAX_QUBITS,
-    gates=ALL_GATES - {"measure"},
+    gates=ALL_GATES,
     exact_outputs=frozenset({"Expectations", "Variance", "Probabilities", "StateVector", "DensityMatrix"}),
     shot_outputs=frozenset({"Counts", "Samples"}),
     differentiable_outputs=frozenset({"Expectations", "Variance", "Probabilities", "StateVector"}),
     noise=True,
+    feedback=True,
+    differentiates_noise=True,
 )

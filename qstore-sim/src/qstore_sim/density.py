@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from qstore.circuit import Observable
 
 Density = NDArray[np.complex128]
-MAX_DENSITY_QUBITS = 10
-"""Exact density matrices up to here: 2**20 numbers, 16 MiB a row."""
 
 
 def marginal(probabilities: NDArray[np.float64], qubits: Sequence[int] | None) -> NDArray[np.float64]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact results: every output of a pure state, its vector-Jacobian product, and every output of a density matrix."""
+"""Exact results: every output of a pure state, and its vector-Jacobian product."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from qstore.batch import (
 )
 from qstore.errors import CapabilityError, OptionError
 from qstore_sim.binding import gradient_arrays, gradients_by_name, make_inputs
-from qstore_sim.density import MAX_DENSITY_QUBITS, expectations, marginal, reduced, reduced_pure, variances
+from qstore_sim.density import marginal, reduced_pure
 from qstore_sim.engine import Engine
 from qstore_sim.memory import check_memory
 from qstore_sim.plans import PlanCache
@@ -48,8 +48,6 @@ class Runner:
         self._dtype, self._threads = dtype, threads
         self._lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
         self._plans = PlanCache()
-
-    # ---- pure states -----------------------------------------------------------------------------------------------
 
     def values(self, batch: CircuitBatch) -> NDArray[Any]:
         """The values of an exact batch without noise."""
@@ -85,20 +83,15 @@ class Runner:
         """Probabilities of all outcomes for sampling: every angle goes the per-sample way, so that a row's numbers
         depend neither on the other rows nor on how its bindings were passed.
         """
-        noisy = batch.circuit.is_noisy
         names = frozenset(parameter.name for parameter in batch.circuit.parameters)
+        lane_bits = lane_bits_for_shots(batch.circuit.n_qubits, self._lanes)
         engine = self._plans.get(
-            ("sample", batch.circuit, noisy),
-            lambda: self._compiled(batch, names, frozenset(), with_phase=False, density=noisy,
-                                   read=lambda _: read_amplitudes() if noisy else read_probabilities(),
-                                   lane_bits=0 if noisy else lane_bits_for_shots(batch.circuit.n_qubits, self._lanes)),
+            ("sample", batch.circuit),
+            lambda: self._compiled(batch, names, frozenset(), with_phase=False, read=lambda _: read_probabilities(),
+                                   lane_bits=lane_bits),
         )  # fmt: skip
-        part = _rows(batch, rows)
         size = len(range(*rows.indices(batch.size)))
-        inputs = make_inputs(engine.program, part, batch.per_sample, size)
-        if noisy:
-            diagonal = np.einsum("bii->bi", self._density(engine, inputs, size, batch.circuit.n_qubits)).real
-            return np.ascontiguousarray(np.maximum(diagonal, 0.0))
+        inputs = make_inputs(engine.program, _rows(batch, rows), batch.per_sample, size)
         values = np.empty((size, 1 << batch.circuit.n_qubits))
         engine.run(inputs, values)
         return values
@@ -115,7 +108,7 @@ class Runner:
 
         def make() -> Engine:
             return self._compiled(
-                batch, batch.per_sample, wanted, with_phase=isinstance(outputs, StateVector), density=False,
+                batch, batch.per_sample, wanted, with_phase=isinstance(outputs, StateVector),
                 read=lambda frame: _readout(outputs, frame), lane_bits=lane_bits,
             )  # fmt: skip
 
@@ -123,10 +116,10 @@ class Runner:
 
     def _compiled(
         self, batch: CircuitBatch, per_sample: frozenset[str], wanted: frozenset[str], *, with_phase: bool,
-        density: bool, read: Callable[[Any], Readout], lane_bits: int = 0,
+        read: Callable[[Any], Readout], lane_bits: int = 0,
     ) -> Engine:  # fmt: skip
         program = compile_program(
-            batch.circuit, per_sample, wanted, with_phase=with_phase, density=density, lane_bits=lane_bits
+            batch.circuit, per_sample, wanted, with_phase=with_phase, lane_bits=lane_bits
         )
         return Engine(program, read(program.frame), self._dtype, self._threads)
 
@@ -145,43 +138,6 @@ class Runner:
             engine.run(make_inputs(engine.program, _rows(batch, rows), batch.per_sample, size), values)
             kept.append(keep(values))
         return kept[0] if len(kept) == 1 else np.concatenate(kept)
-
-    # ---- density matrices ------------------------------------------------------------------------------------------
-
-    def noisy_values(self, batch: CircuitBatch) -> NDArray[Any]:
-        """The values of an exact batch with channels."""
-        outputs = batch.outputs
-        n = batch.circuit.n_qubits
-        if isinstance(outputs, StateVector):
-            raise CapabilityError(
-                "A circuit with channels or reset has no statevector. Ask for DensityMatrix(), Expectations(...) or "
-                "Probabilities(), or remove the noise."
-            )
-        engine = self._plans.get(
-            ("density", batch.circuit, batch.per_sample),
-            lambda: self._compiled(batch, batch.per_sample, frozenset(), with_phase=False, density=True,
-                                   read=lambda _: read_amplitudes()),
-        )  # fmt: skip
-        kept = []
-        for rows in chunks(batch.size, 16 << 2 * n):
-            size = rows.stop - rows.start
-            inputs = make_inputs(engine.program, _rows(batch, rows), batch.per_sample, size)
-            kept.append(_read_density(self._density(engine, inputs, size, n), outputs))
-        return np.concatenate(kept)
-
-    def _density(self, engine: Engine, inputs: Any, size: int, n: int) -> NDArray[np.complex128]:
-        values = np.empty((size, 2 << 2 * n))
-        engine.run(inputs, values)
-        return values.view(np.complex128).reshape(size, 1 << n, 1 << n).transpose(0, 2, 1)
-
-
-def check_density_size(n_qubits: int) -> None:
-    """Raise CapabilityError if a noisy circuit is too large."""
-    if n_qubits > MAX_DENSITY_QUBITS:
-        raise CapabilityError(
-            f"'statevector' runs circuits with channels or reset as exact density matrices, up to {MAX_DENSITY_QUBITS} "
-            f"qubits; this one has {n_qubits}. Remove the noise or use fewer qubits."
-        )
 
 
 def chunks(size: int, row_bytes: int) -> list[slice]:
@@ -242,14 +198,3 @@ def _upstream(batch: CircuitBatch, cotangent: NDArray[Any]) -> Floats:
     if isinstance(outputs, Probabilities) and outputs.qubits is not None:
         return np.ascontiguousarray(upstream[:, sub_index(outputs.qubits, n)])
     return upstream
-
-
-def _read_density(rho: NDArray[np.complex128], outputs: Output) -> NDArray[Any]:
-    if isinstance(outputs, Expectations):
-        return expectations(rho, outputs.observables)
-    if isinstance(outputs, Variance):
-        return variances(rho, outputs.observables)
-    if isinstance(outputs, Probabilities):
-        return marginal(np.ascontiguousarray(np.maximum(np.einsum("bii->bi", rho).real, 0.0)), outputs.qubits)
-    assert isinstance(outputs, DensityMatrix)
-    return reduced(rho, outputs.qubits)

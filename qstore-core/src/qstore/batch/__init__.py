@@ -3,6 +3,7 @@
 
 from qstore.batch.capabilities import ALL_GATES, Capabilities, Estimate
 from qstore.batch.circuit_batch import CircuitBatch
+from qstore.batch.noise_model import NoiseModel
 from qstore.batch.outputs import (
     Counts,
     DensityMatrix,
@@ -24,6 +25,7 @@ __all__ = [
     "DensityMatrix",
     "Estimate",
     "Expectations",
+    "NoiseModel",
     "Output",
     "Probabilities",
     "Samples",

@@ -25,12 +25,15 @@ class Capabilities:
         exact_outputs: class names of the outputs it computes exactly (shots=None).
         shot_outputs: class names of the outputs it serves from shots; what is not here the core derives from Counts.
         differentiable_outputs: exact outputs whose gradient the backend computes itself (`vjp`).
+        differentiates_noise: whether that holds for circuits with channels, measurements and conditions too.
         max_shots: most shots per row; None where there is no limit.
         max_batch: most rows per run; None where there is no limit.
         noise: whether channels and reset inside circuits are simulated.
         feedback: whether mid-circuit measurement and conditioned gates run.
         paid: whether running costs money.
         local: whether it runs in this process.
+        fidelity_1q, fidelity_2q: average fidelity of a gate on one and on two qubits; None where nothing is known.
+        fidelity_readout: probability that one qubit is read right.
     """
 
     max_qubits: int
@@ -38,12 +41,16 @@ class Capabilities:
     exact_outputs: frozenset[str] = frozenset()
     shot_outputs: frozenset[str] = frozenset({"Counts"})
     differentiable_outputs: frozenset[str] = frozenset()
+    differentiates_noise: bool = False
     max_shots: int | None = None
     max_batch: int | None = None
     noise: bool = False
     feedback: bool = False
     paid: bool = False
     local: bool = True
+    fidelity_1q: float | None = None
+    fidelity_2q: float | None = None
+    fidelity_readout: float | None = None
 
     def with_changes(self, **changes: Any) -> Capabilities:
         """A copy with some fields replaced."""

@@ -113,6 +113,16 @@ class QuantumCircuit(GateMethods, CircuitView):
             Operation(gate, on, tuple(as_angle(angle) for angle in angles), condition=self._condition)
         )
 
+    def append_operation(self, operation: Operation) -> Self:
+        """Append an operation of another circuit on the same qubits and classical bits.
+
+        Raises:
+            CircuitError: a qubit is out of range, or it initializes qubits that are in use.
+        """
+        checked_qubits(operation.gate, operation.qubits, len(operation.qubits), self._n_qubits)
+        self._adopt(operation, tuple(range(self._n_qubits)), 0)
+        return self
+
     def unitary(self, matrix: ArrayLike, qubits: int | tuple[int, ...]) -> Self:
         """Append any unitary on one to three qubits.
 
@@ -254,6 +264,50 @@ class QuantumCircuit(GateMethods, CircuitView):
         """X with probability p; a trainable p is sin(angle/2)**2."""
         return self._channel("bit_flip", qubit, p, angle)
 
+    def depolarizing2(
+        self, qubit0: int, qubit1: int, *, p: float | None = None, angle: AngleLike | None = None
+    ) -> Self:
+        """With probability p one of the 15 Pauli errors on two qubits, each as likely (Nielsen & Chuang, 8.3.4)."""
+        return self._channel("depolarizing2", (qubit0, qubit1), p, angle)
+
+    def kraus(self, operators: ArrayLike, qubits: int | tuple[int, ...]) -> Self:
+        """Append any channel on one or two qubits, by its Kraus operators.
+
+        Args:
+            operators: (number, 2**k, 2**k) complex, the first of `qubits` the least significant bit of their indices.
+            qubits: the k qubits.
+
+        Raises:
+            CircuitError: wrong shape, or the sum of K^dagger K differs from the identity by more than 1e-8.
+
+        Example:
+            >>> import numpy as np
+            >>> half = 0.5**0.5
+            >>> print(QuantumCircuit(1).kraus([half * np.eye(2), half * np.diag([1, -1])], 0))
+            q0: ─Kraus─
+        """
+        n = len(as_tuple(qubits))
+        if n not in {1, 2}:
+            raise CircuitError(f"A channel acts on 1 or 2 qubits, got {n}.")
+        on = checked_qubits("kraus", qubits, n, self._n_qubits)
+        try:
+            array = np.asarray(operators, dtype=complex)
+        except (TypeError, ValueError) as exc:
+            raise CircuitError(f"A channel needs matrices of complex numbers: {exc}") from exc
+        size = 1 << n
+        if array.shape[1:] != (size, size) or array.size == 0:
+            raise CircuitError(
+                f"A channel on {n} qubit(s) needs operators of shape (number, {size}, {size}), got {array.shape}."
+            )
+        total = np.einsum("kji,kjl->il", array.conj(), array)
+        error = np.abs(total - np.eye(size)).max() if np.isfinite(array).all() else np.nan
+        if not error <= TOLERANCE:
+            raise CircuitError(
+                f"These are no Kraus operators of a channel: the sum of K^dagger @ K differs from the identity by {error:.2g}."
+            )
+        entries = tuple(complex(entry) for entry in array.ravel())
+        return self._add(Operation("kraus", on, unitary=entries, condition=self._condition))
+
     def compose(self, other: CircuitView, qubits: Sequence[int] | None = None) -> Self:
         """Append another circuit's operations.
 
@@ -338,7 +392,9 @@ class QuantumCircuit(GateMethods, CircuitView):
             f"<QuantumCircuit: {self._n_qubits} qubits, {len(self)} operations, parameters {names or 'none'}>"
         )
 
-    def _channel(self, gate: str, qubit: int, strength: float | None, angle: AngleLike | None) -> Self:
+    def _channel(
+        self, gate: str, qubits: int | tuple[int, ...], strength: float | None, angle: AngleLike | None
+    ) -> Self:
         name = gate_spec(gate).strength
         if (strength is None) == (angle is None):
             raise CircuitError(f"{gate} takes either {name}= (a constant in [0, 1]) or angle= (trainable).")
@@ -347,7 +403,7 @@ class QuantumCircuit(GateMethods, CircuitView):
                 msg = f"{gate}: {name} must be a number in [0, 1], got {strength!r}; a trainable one is given as angle=."
                 raise CircuitError(msg)
             angle = 2 * math.asin(math.sqrt(float(strength)))
-        return self.append(gate, (qubit,), (as_angle(angle),))  # type: ignore[arg-type]  # one of the two is given
+        return self.append(gate, qubits, (as_angle(angle),))  # type: ignore[arg-type]  # one of the two is given
 
     def _add(self, op: Operation) -> Self:
         new: dict[str, Parameter] = {}

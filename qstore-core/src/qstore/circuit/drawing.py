@@ -15,7 +15,7 @@ _CONTROLS = {"cx": ("●", "X"), "cy": ("●", "Y"), "cz": ("●", "●"), "ch":
              "iswap": ("ix", "ix"), "ccx": ("●", "●", "X"), "cswap": ("●", "x", "x")}  # fmt: skip
 _NAMES = {"sdg": "S†", "tdg": "T†", "sx": "√X", "sxdg": "√X†", "amplitude_damping": "AmpDamp",
           "phase_damping": "PhaseDamp", "depolarizing": "Depol", "bit_flip": "BitFlip", "reset": "|0>",
-          "initialize": "Init", "unitary": "Unitary", "measure": "M"}  # fmt: skip
+          "initialize": "Init", "unitary": "Unitary", "kraus": "Kraus", "depolarizing2": "Depol2", "measure": "M"}  # fmt: skip
 _MAX_LABEL = 28
 _LONG_NUMBER = re.compile(r"(?<![\w.])\d+\.\d{5,}(?:e-?\d+)?(?![\w.])")
 

@@ -180,9 +180,12 @@ def _pauli_channel(*errors: Matrix) -> Callable[[Angles], Matrix]:
     def channel(angles: Angles) -> Matrix:
         half = angles[..., 0, None, None] / 2
         flips = [np.sin(half) / np.sqrt(len(errors)) * error for error in errors]
-        return np.stack([np.cos(half) * _I, *flips], axis=-3)
+        return np.stack([np.cos(half) * np.eye(len(errors[0])), *flips], axis=-3)
 
     return channel
+
+
+_PAULIS = (_I, _X, _Y, _Z)
 
 
 def _reset(angles: Angles) -> Matrix:
@@ -195,6 +198,7 @@ _KRAUS: dict[str, Callable[[Angles], Matrix]] = {
     "phase_damping": _phase_damping,
     "depolarizing": _pauli_channel(_X, _Y, _Z),
     "bit_flip": _pauli_channel(_X),
+    "depolarizing2": _pauli_channel(*[np.kron(b, a) for a in _PAULIS for b in _PAULIS][1:]),
     "reset": _reset,
 }
 
@@ -205,5 +209,5 @@ def matrices(gate: str, angles: Angles) -> Matrix:
 
 
 def kraus_operators(gate: str, angles: Angles) -> Matrix:
-    """The Kraus operators of a channel for angles (..., n_angles); (..., number, 2, 2). KeyError where there is none."""
+    """The Kraus operators of a channel for angles (..., n_angles); (..., number, 2**k, 2**k). KeyError where there is none."""
     return _KRAUS[gate](np.asarray(angles, dtype=float))

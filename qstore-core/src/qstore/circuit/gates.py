@@ -100,13 +100,13 @@ class GateSpec:
         return matrices(self.name, np.asarray(angles, dtype=float))
 
     def kraus(self, angles: NDArray[np.float64] | tuple[float, ...] = ()) -> NDArray[np.complex128]:
-        """The Kraus operators for angles (..., n_angles): (..., number, 2, 2).
+        """The Kraus operators for angles (..., n_angles): (..., number, 2**k, 2**k).
 
         Raises:
-            CircuitError: the row is not a channel.
+            CircuitError: the row is not a channel, or the operation carries its operators itself.
         """
-        if self.kind is not GateKind.CHANNEL:
-            raise CircuitError(f"{self.name!r} is not a channel.")
+        if self.kind is not GateKind.CHANNEL or self.name == "kraus":
+            raise CircuitError(f"{self.name!r} has no Kraus operators of its own.")
         return kraus_operators(self.name, np.asarray(angles, dtype=float))
 
 
@@ -138,9 +138,9 @@ def _turning(name: str, n_qubits: int, rule: ShiftRule, bases: str, decompositio
                     decomposition=decomposition, controlled=controlled, shift_rules=(rule,))  # fmt: skip
 
 
-def _channel(name: str, strength: str, rule: ShiftRule) -> GateSpec:
-    return GateSpec(name=name, n_qubits=1, n_angles=1, kind=GateKind.CHANNEL, shift_rules=(rule,), strength=strength,
-                    bases=("",))  # fmt: skip
+def _channel(name: str, strength: str, rule: ShiftRule, n_qubits: int = 1) -> GateSpec:
+    return GateSpec(name=name, n_qubits=n_qubits, n_angles=1, kind=GateKind.CHANNEL, shift_rules=(rule,),
+                    strength=strength, bases=("",) * n_qubits)  # fmt: skip
 
 
 def _bases(letters: str) -> tuple[str, ...]:
@@ -234,7 +234,7 @@ _ROWS = (
         shift_rules=(_ONE_AND_TWO, _ONE_AND_TWO, _ONE),
     ),
     _turning("zz", 2, _ONE, "ZZ", _RZZ_STEPS),
-    # What has no row of its own matrix: the operation carries the matrix, the amplitudes or the bit.
+    # What has no row of its own matrix: the operation carries the matrices, the amplitudes or the bit.
     GateSpec(name="unitary", n_qubits=0),
     GateSpec(name="initialize", n_qubits=0, kind=GateKind.PREPARATION),
     GateSpec(name="measure", n_qubits=1, kind=GateKind.MEASUREMENT, bases=("Z",)),
@@ -243,6 +243,8 @@ _ROWS = (
     _channel("phase_damping", "gamma", ShiftRule(0.5, 1)),
     _channel("depolarizing", "p", _ONE),
     _channel("bit_flip", "p", _ONE),
+    _channel("depolarizing2", "p", _ONE, n_qubits=2),
+    GateSpec(name="kraus", n_qubits=0, kind=GateKind.CHANNEL),
 )
 # fmt: on
 

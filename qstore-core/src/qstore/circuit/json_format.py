@@ -132,6 +132,13 @@ def _read(circuit: QuantumCircuit, record: Any, parameters: dict[str, Parameter]
         size = 1 << len(qubits)
         entries = _complex(record["unitary"])
         circuit.unitary([entries[row * size : (row + 1) * size] for row in range(size)], qubits)
+    elif gate == "kraus":
+        _only(record, "unitary")
+        size = 1 << len(qubits)
+        entries = _complex(record["unitary"])
+        _require(len(entries) % size**2 == 0, "'unitary' holds whole operators")
+        rows = [entries[row : row + size] for row in range(0, len(entries), size)]
+        circuit.kraus([rows[row : row + size] for row in range(0, len(rows), size)], qubits)
     elif gate == "initialize":
         _only(record, "amplitudes")
         given = record["amplitudes"]

@@ -50,7 +50,7 @@ class Operation:
         gate: a name of `qstore.circuit.GATES`.
         qubits: which qubits, in the order of the gate's row.
         angles: one affine expression per angle of the gate, radians.
-        unitary: the matrix of an any-unitary gate, row by row.
+        unitary: the matrix of an any-unitary gate, row by row; the Kraus operators of `kraus`, one after the other.
         amplitudes: what `initialize` prepares.
         bit: the classical bit that a measurement writes.
         condition: when to apply it, if not always.
@@ -92,6 +92,24 @@ class Operation:
         if not all(angle.is_constant for angle in self.angles):
             raise CircuitError(f"{self.gate} has the unbound angles {list(self.angles)}; bind them first.")
         return self.spec.matrix(np.array([angle.constant for angle in self.angles]))
+
+    def operators(self) -> NDArray[np.complex128]:
+        """What an operation without parameters does to the state: one unitary, or its Kraus operators.
+
+        Returns:
+            (number, 2**k, 2**k), first qubit least significant.
+
+        Raises:
+            CircuitError: it has parameters, measures or prepares.
+        """
+        if self.spec.kind is not GateKind.CHANNEL:
+            return self.matrix()[None]
+        if self.unitary:
+            size = 1 << len(self.qubits)
+            return np.array(self.unitary, dtype=complex).reshape(-1, size, size)
+        if not all(angle.is_constant for angle in self.angles):
+            raise CircuitError(f"{self.gate} has the unbound angles {list(self.angles)}; bind them first.")
+        return self.spec.kraus(np.array([angle.constant for angle in self.angles]))
 
     def moved(self, qubits: tuple[int, ...]) -> Operation:
         """The same operation on other qubits."""

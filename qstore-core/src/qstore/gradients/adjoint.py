@@ -14,7 +14,7 @@ __all__ = ["Adjoint"]
 
 
 class Adjoint:
-    """Gradients by the backend's `vjp`; exact, for unitary circuits on simulators."""
+    """Gradients by the backend's `vjp`; exact, on simulators."""
 
     def reason_against(self, batch: CircuitBatch, backend: Backend) -> str | None:
         """Why this backend cannot differentiate this batch by itself; None when it can."""
@@ -25,6 +25,7 @@ class Adjoint:
             return "shots leave no state to sweep back through"
         if kind not in backend.capabilities.differentiable_outputs:
             return f"{backend.name!r} does not differentiate {kind}"
-        if batch.circuit.is_noisy or batch.circuit.has_feedback:
-            return "a circuit with noise, reset or measurements cannot be swept back"
+        noisy = batch.circuit.is_noisy or batch.circuit.has_feedback
+        if noisy and not backend.capabilities.differentiates_noise:
+            return f"{backend.name!r} does not differentiate circuits with noise, reset or measurements"
         return None

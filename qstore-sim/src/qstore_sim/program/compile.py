@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a template to a program: lower, merge, cut into passes, encode.
 
-A program depends on the template, on which bindings are per sample, on whose gradient is wanted and on nothing else.
-A density matrix is run as a statevector of twice the qubits: gates act on qubit q and, conjugated, on q + n; a
-channel is a 4 x 4 matrix on the two.
+A program depends on the template, on which bindings are per sample, on whose gradient is wanted, on how many bits of the
+index are lanes, and on nothing else. Circuits with channels or measurements are not for here, see `noise`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from qstore.circuit import GATES, Angle, GateKind, Operation, Template
-from qstore.errors import CapabilityError
+from qstore.circuit import Angle, Operation, Template
 from qstore_sim.program import layout
 from qstore_sim.program.encode import Encoder
 from qstore_sim.program.frame import Frame
 from qstore_sim.program.lanes import Order, least_flipped
-from qstore_sim.program.lowering import Move, lowered, lowered_unitary
+from qstore_sim.program.lowering import lowered, lowered_unitary
 from qstore_sim.program.passes import Span, passes
 from qstore_sim.program.sequence import Dense, Diagonal, Item, Sequence
 
@@ -57,18 +52,12 @@ class Program:
     back_to: int
 
 
-def is_noisy(template: Template) -> bool:
-    """Whether a circuit needs a density matrix."""
-    return any(GATES[op.gate].kind is GateKind.CHANNEL for op in template.operations)
-
-
 def compile_program(
     template: Template,
     per_sample: frozenset[str],
     trained: frozenset[str],
     *,
     with_phase: bool,
-    density: bool,
     lane_bits: int = 0,
 ) -> Program:
     """Compile a template.
@@ -78,29 +67,17 @@ def compile_program(
         per_sample: names of the parameters whose values differ between samples.
         trained: names of the parameters whose gradient is wanted.
         with_phase: whether the global phase is kept (a statevector is asked for).
-        density: whether to build the density-matrix program.
         lane_bits: how many bits of the index go into the lanes, see `program.lanes`.
-
-    Raises:
-        CapabilityError: the circuit measures in the middle or has conditioned operations.
     """
-    n = template.n_qubits
-    bits = 2 * n if density else n
+    bits = template.n_qubits
     sequence = Sequence(bits, collect=False)
     starts = []
     for op in template.operations:
         if op.gate == "initialize":
             starts.append(op)
-        elif op.condition is not None or op.gate == "measure":
-            raise CapabilityError(
-                f"'statevector' does not run {op.gate!r} on qubit(s) {op.qubits} with classical bits yet. Counts() and "
-                "Samples() measure all qubits at the end by themselves; leave measurements inside the circuit out."
-            )
-        elif density:
-            _append_density(sequence, op, n)
         else:
             _append(sequence, op)
-    if with_phase and not density:
+    if with_phase:
         _append_phase(sequence)
     entries, shared, samples, n_shared, n_samples = _entries(template, per_sample)
     items, frame = sequence.items, sequence.frame
@@ -119,7 +96,7 @@ def compile_program(
         back_to = 0
     arrays = encoder.finished(frame.logical_index_tables())
     return Program(
-        arrays, encoder.sizes(), frame, n, shared, samples, n_shared, n_samples, tuple(starts),
+        arrays, encoder.sizes(), frame, bits, shared, samples, n_shared, n_samples, tuple(starts),
         tuple(encoder.dense), back_to,
     )  # fmt: skip
 
@@ -134,40 +111,6 @@ def _append(sequence: Sequence, op: Operation) -> None:
         return
     for move in moves:
         sequence.apply(move)
-
-
-def _append_density(sequence: Sequence, op: Operation, n: int) -> None:
-    twins = tuple(q + n for q in op.qubits)
-    if GATES[op.gate].kind is GateKind.CHANNEL:
-        constant = all(angle.is_constant for angle in op.angles)
-        matrix = None
-        if constant:
-            matrix = superoperator(op.gate, np.array([angle.constant for angle in op.angles]))
-        sequence.dense((op.qubits[0], twins[0]), matrix, None if constant else (op.gate, op.angles))
-        return
-    if op.gate == "unitary" and len(op.qubits) > 1:
-        sequence.dense(op.qubits, op.matrix())
-        sequence.dense(twins, op.matrix().conj())
-        return
-    one = op.gate == "unitary"
-    for on, conjugated in ((op.qubits, False), (twins, True)):
-        moves = lowered_unitary(op.matrix(), on[0]) if one else lowered(op.gate, on, op.angles)
-        for move in moves:
-            sequence.apply(_conjugate(move) if conjugated else move)
-
-
-def _conjugate(move: Move) -> Move:
-    """conj(exp(-i a/2 P)) = exp(-i (-a)/2 conj(P)), and conj(P) = -P for an odd number of Y."""
-    if move.kind in {"turn", "phase"} and move.letters.count("Y") % 2 == 0:
-        return move._replace(angle=move.angle.scaled(-1.0))
-    return move
-
-
-def superoperator(gate: str, angles: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Sum K x conj(K) of a one-qubit channel, (..., 4, 4); the row qubit of the density matrix least significant."""
-    kraus = GATES[gate].kraus(angles)
-    product = np.einsum("...mik,...mjl->...jilk", kraus, kraus.conj())
-    return np.ascontiguousarray(product.reshape(*angles.shape[:-1], 4, 4))
 
 
 def _append_phase(sequence: Sequence) -> None:

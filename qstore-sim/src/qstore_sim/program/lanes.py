@@ -72,7 +72,7 @@ class Order:
         if isinstance(item, Diagonal):
             return Diagonal({self.mask(mask): angle for mask, angle in item.angles.items()})
         flips, rows = (tuple(map(self.mask, masks)) for masks in (item.flips, item.rows))
-        return Dense(flips, rows, item.signs, item.matrix, item.channel)
+        return Dense(flips, rows, item.signs, item.matrix)
 
     def frame(self, frame: Frame) -> Frame:
         """The frame on permuted indices."""

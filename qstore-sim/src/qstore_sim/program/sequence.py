@@ -48,15 +48,13 @@ class Dense:
 
     Attributes:
         flips, rows, signs: of the qubits, from the frame, first qubit least significant.
-        matrix: constant (size, size), or None when `channel` gives it at run time.
-        channel: gate name and angles of a channel with parameters.
+        matrix: (size, size).
     """
 
     flips: tuple[int, ...]
     rows: tuple[int, ...]
     signs: tuple[int, ...]
-    matrix: NDArray[np.complex128] | None
-    channel: tuple[str, tuple[Angle, ...]] | None = None
+    matrix: NDArray[np.complex128]
 
 
 Item = Rotation | Diagonal | Dense
@@ -124,13 +122,12 @@ class Sequence:
             self.items.append(chosen)
         chosen.add(mask, angle)
 
-    def dense(self, qubits: tuple[int, ...], matrix: NDArray[np.complex128] | None,
-              channel: tuple[str, tuple[Angle, ...]] | None = None) -> None:  # fmt: skip
+    def dense(self, qubits: tuple[int, ...], matrix: NDArray[np.complex128]) -> None:
         """Append a matrix on some qubits."""
         frame = self.frame
         self.items.append(Dense(
             tuple(frame.columns[q] for q in qubits), tuple(frame.rows[q] for q in qubits),
-            tuple(frame.signs[q] for q in qubits), matrix, channel,
+            tuple(frame.signs[q] for q in qubits), matrix,
         ))  # fmt: skip
 
 
