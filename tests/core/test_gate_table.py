@@ -274,5 +274,5 @@ def test_an_unknown_gate_names_the_nearest_ones():
 def test_rows_without_a_matrix_or_kraus_operators_say_so():
     with pytest.raises(CircuitError, match=r"'measure' has no matrix"):
         GATES["measure"].matrix()
-    with pytest.raises(CircuitError, match=r"'h' is not a channel"):
+    with pytest.raises(CircuitError, match=r"'h' has no Kraus operators"):
         GATES["h"].kraus()

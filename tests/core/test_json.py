@@ -28,6 +28,7 @@ def test_what_is_written_is_read_back_equal(circuit):
 
 def test_every_gate_of_the_table_makes_the_round_trip():
     circuit = QuantumCircuit(4).initialize(Parameter("x", (2,)), 3).unitary(np.eye(8), (2, 0, 1)).measure(0)
+    circuit.kraus([np.diag([1, 0.6]), np.diag([0, 0.8])], 1)
     for name, row in GATES.items():
         if row.n_qubits and name != "measure":
             circuit.append(name, tuple(range(row.n_qubits)), [f"a{i}" for i in range(row.n_angles)])
@@ -101,6 +102,10 @@ REFUSED = [
     (with_operation(gate="unitary", qubits=[0], unitary=[[HUGE, 0]] * 4), "Operation 1"),
     (with_operation(gate="unitary", qubits=[0], unitary=[["1", "0"]] * 4), "Operation 1"),
     (with_operation(gate="unitary", qubits=[0]), "'unitary'"),
+    (with_operation(gate="kraus", qubits=[0], unitary=[[1, 0]] * 4), "no Kraus operators"),
+    (with_operation(gate="kraus", qubits=[0], unitary=[[1, 0]] * 3), "whole operators"),
+    (with_operation(gate="kraus", qubits=[0], unitary=[]), "Operation 1"),
+    (with_operation(gate="kraus", qubits=[0]), "'unitary'"),
     (with_operation(gate="initialize", qubits=[1], amplitudes=[[1, 0], [1, 0]]), "have norm"),
     (with_operation(gate="initialize", qubits=[1], amplitudes={"imag": "w"}), "amplitudes name"),
     (with_operation(gate="initialize", qubits=[1], amplitudes={"real": "v"}), "'v'"),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our circuits in Cirq's own gates (never our matrices), and Cirq's answers in our conventions."""
 
+import itertools
+
 import cirq
 import numpy as np
 
@@ -54,14 +56,24 @@ def _channel(name, angle):
             "depolarizing": cirq.depolarize, "bit_flip": cirq.bit_flip}[name](strength)  # fmt: skip
 
 
-def cirq_circuit(circuit, row):
-    """The operations behind `initialize`, and the initial state, in Cirq's order (last qubit first)."""
+def cirq_circuit(circuit, row, record=()):
+    """The operations behind `initialize`, and the initial state, in Cirq's order (last qubit first).
+
+    Every measurement is the projection on its outcome in `record`, and conditions are decided by that.
+    """
     n = circuit.n_qubits
     qubits = cirq.LineQubit.range(n)
     made = cirq.Circuit()
     factors = []
+    outcomes, bits = iter(record), {}
     for op in circuit.operations:
         on = [qubits[q] for q in op.qubits]
+        if op.gate == "measure":
+            bits[op.bit] = next(outcomes)
+            made.append(cirq.KrausChannel([np.diag([1.0 - bits[op.bit], float(bits[op.bit])])]).on(*on))
+            continue
+        if op.condition is not None and bits[op.condition.bit] != op.condition.value:
+            continue
         angles = [angle.value(row) for angle in op.angles]
         if op.gate == "initialize":
             vector = (
@@ -76,7 +88,12 @@ def cirq_circuit(circuit, row):
             size = 1 << len(on)
             made.append(cirq.MatrixGate(np.array(op.unitary).reshape(size, size)).on(*reversed(on)))
         elif op.gate == "reset":
-            made.append(cirq.reset(on[0]))
+            # Not cirq.reset: that normalises, and a projected state carries its record's probability.
+            made.append(cirq.KrausChannel([np.array([[1, 0], [0, 0]]), np.array([[0, 1], [0, 0]])]).on(*on))
+        elif op.gate == "kraus":
+            made.append(cirq.KrausChannel(list(op.operators())).on(*reversed(on)))
+        elif op.gate == "depolarizing2":
+            made.append(cirq.depolarize(np.sin(angles[0] / 2) ** 2, n_qubits=2).on(*on))
         elif GATES[op.gate].kind.value == "channel":
             made.append(_channel(op.gate, angles[0]).on(on[0]))
         else:
@@ -106,11 +123,15 @@ def statevector(circuit, row):
 
 
 def density_matrix(circuit, row):
-    made, initial, order = cirq_circuit(circuit, row)
-    simulator = cirq.DensityMatrixSimulator(dtype=np.complex128)
-    return simulator.simulate(
-        made, initial_state=np.outer(initial, initial.conj()), qubit_order=order
-    ).final_density_matrix
+    """The state, summed over all records of the measurements inside."""
+    total = 0
+    measurements = sum(op.gate == "measure" for op in circuit.operations)
+    for record in itertools.product((0, 1), repeat=measurements):
+        made, initial, order = cirq_circuit(circuit, row, record)
+        simulator = cirq.DensityMatrixSimulator(dtype=np.complex128)
+        start = np.outer(initial, initial.conj())
+        total = total + simulator.simulate(made, initial_state=start, qubit_order=order).final_density_matrix
+    return total
 
 
 def pauli_matrix(observable, n):

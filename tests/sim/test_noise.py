@@ -14,7 +14,7 @@ from qstore.batch import (
     Variance,
 )
 from qstore.circuit import QuantumCircuit
-from qstore.errors import CapabilityError
+from qstore.errors import CapabilityError, OptionError
 from qstore_sim import StatevectorBackend
 
 CHANNELS = ("amplitude_damping", "phase_damping", "depolarizing", "bit_flip")
@@ -81,8 +81,11 @@ def test_what_a_noisy_circuit_cannot_give_is_refused_with_the_alternatives():
     backend = StatevectorBackend()
     with pytest.raises(CapabilityError, match=r"DensityMatrix\(\), Expectations"):
         backend.run_sync(CircuitBatch.of(circuit, {"t": 0.1}, StateVector()))
-    batch = CircuitBatch.of(circuit, {"t": 0.1}, Probabilities())
-    with pytest.raises(CapabilityError, match="parameter_shift"):
-        backend.vjp_sync(batch, np.ones((1, 4)))
-    with pytest.raises(CapabilityError, match="up to 10 qubits; this one has 11"):
-        backend.run_sync(CircuitBatch.of(QuantumCircuit(11).depolarizing(0, p=0.1), {}, Probabilities()))
+    with pytest.raises(CapabilityError, match=r"go up to 12 .* this circuit takes 13.*trajectories"):
+        backend.run_sync(CircuitBatch.of(QuantumCircuit(13).depolarizing(0, p=0.1), {}, Probabilities()))
+    with pytest.raises(CapabilityError, match=r"Trajectories give expectations.*leave trajectories= out"):
+        StatevectorBackend(trajectories=10).run_sync(CircuitBatch.of(circuit, {"t": 0.1}, DensityMatrix()))
+    with pytest.raises(OptionError, match="trajectories must be an integer from 2 up"):
+        StatevectorBackend(trajectories=1)
+    with pytest.raises(OptionError, match="noise must be a NoiseModel"):
+        StatevectorBackend(noise=0.1)
