@@ -19,14 +19,16 @@ from statistics import median
 
 import numpy as np
 
+from bench.peak import peak_flops
 from bench.peers import OURS, PEERS
 from bench.process import PeerFailedError, PeerMissingError, PeerProcess
-from bench.report import Timing, machine, replace_section, tables
-from bench.workload import CASES, QUICK_CASES, Array, Case
+from bench.report import Timing, machine, rates, replace_section, tables
+from bench.workload import CASES, QUICK_CASES, WIDE_CASES, Array, Case
 
 AGREEMENT = 1e-4  # single precision; relative to the largest entry where that exceeds 1
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 SEED = 20
+WIDE_PEERS = [OURS, "tensorcircuit"]
 TURN_S = 0.1  # a turn repeats short steps for about so long
 PAUSE_S = 0.02  # between turns: lets the thread pool of the peer before stop spinning
 
@@ -82,13 +84,15 @@ def measure(
     timings: dict[str, Timing] = {}
     with tempfile.TemporaryDirectory() as folder:
         inputs = str(Path(folder, "inputs.npz"))
-        np.savez(inputs, **case.inputs(SEED))
+        np.savez(inputs, **case.inputs_of(SEED))
         for name, process in processes.items():
             results = str(Path(folder, f"{name}.npz"))
             built = process.ask("build", case=case.label, inputs=inputs, results=results)
-            timings[name] = Timing(built["first_s"], [], [])
+            if "refused" in built:
+                continue
+            timings[name] = Timing(built["first_s"], [], [], built["flops"])
             answers[name] = dict(np.load(results))
-    names = list(processes)
+    names = list(timings)
     for turn in range(rounds):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
@@ -104,7 +108,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two small cases, three rounds, nothing written")
     parser.add_argument("--rounds", type=int, help="turns of every peer on every case (9; with --quick 3)")
     parser.add_argument("--cases", nargs="+", type=Case.parse, metavar="QUBITS,DEPTH,BATCH,ENTANGLEMENT")
-    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument(
+        "--peers", nargs="+", choices=list(PEERS), help="columns (all; of the wide table the fastest)"
+    )
+    parser.add_argument("--wide", action="store_true", help="the table of many kinds of circuits")
     parser.add_argument(
         "--tfq-python",
         default=os.environ.get("TFQ_PYTHON"),
@@ -116,9 +123,12 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure, print, and write the document unless the run was cut down."""
     options = arguments()
-    rounds = options.rounds or (3 if options.quick else 9)
-    cases = options.cases or (QUICK_CASES if options.quick else CASES)
-    processes, problems = start(options.peers, options.tfq_python)
+    rounds = options.rounds or (3 if options.quick else 5 if options.wide else 9)
+    usual = QUICK_CASES if options.quick else WIDE_CASES if options.wide else CASES
+    cases = options.cases or usual
+    processes, problems = start(
+        options.peers or (WIDE_PEERS if options.wide else list(PEERS)), options.tfq_python
+    )
     results: dict[Case, dict[str, Timing]] = {}
     try:
         for case in cases if processes else ():
@@ -133,11 +143,12 @@ def main() -> int:
             process.close()
     versions = {key: value for process in processes.values() for key, value in process.versions.items()}
     command = shlex.join(
-        ["python", "-m", "nox", "-s", "bench", *(["--", *sys.argv[1:]] if sys.argv[1:] else [])]
+        ["python", "-m", "nox", "-s", "bench", *(["--", "train", *sys.argv[1:]] if sys.argv[1:] else [])]
     )
     text = "\n\n".join(
         [
-            tables(results, list(processes)),
+            *([] if options.wide else [tables(results, list(processes))]),
+            *([rates(results, peak_flops())] if OURS in processes and results else []),
             f"Machine: {machine()}. Measured {datetime.now(UTC):%Y-%m-%d}, {rounds} rounds.",
             f"Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}.",
             f"Command: `{command}`",
@@ -146,9 +157,9 @@ def main() -> int:
     print(f"\n{text}\n")
     for problem in problems:
         print(f"FAILED {problem}")
-    complete = tuple(cases) == CASES and OURS in processes
+    complete = options.cases is None and not options.quick and OURS in processes
     if complete and not problems:
-        replace_section(DOCUMENT, "train", text)
+        replace_section(DOCUMENT, "wide" if options.wide else "train", text)
         print(f"Written to {DOCUMENT}.")
     return 1 if problems else 0
 

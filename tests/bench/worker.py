@@ -31,16 +31,20 @@ class Worker:
     """Holds the peer's module and the workload built last."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self.module = importlib.import_module(f"bench.peers.{PEERS[name].module}")
         self.versions = {d: metadata.version(d) for d in PEERS[name].distributions}
         self.workload: Workload | None = None
-        self.module.build(WARM_UP_CASE, **WARM_UP_CASE.inputs(0)).step()
+        self.module.build(WARM_UP_CASE, **WARM_UP_CASE.inputs_of(0)).step()
 
     def build(self, *, case: str, inputs: str, results: str) -> dict[str, Any]:
         """Build a case, take the first step (with whatever it compiles), and save what it returns."""
         arrays = dict(np.load(inputs))
         start = time.perf_counter()
-        workload: Workload = self.module.build(Case.parse(case), **arrays)
+        parsed = Case.parse(case)
+        if not (parsed.is_plain or PEERS[self.name].has_options):
+            return {"refused": "only the plain circuit is written for this peer"}
+        workload: Workload = self.module.build(parsed, **arrays)
         values, grad_x, grad_w = workload.step()
         first_s = time.perf_counter() - start
         forward = workload.forward()
@@ -48,7 +52,7 @@ class Worker:
         self.workload = workload
         for what in ("step", "forward"):
             self.time(what=what, seconds=0.0)
-        return {"first_s": first_s}
+        return {"first_s": first_s, "flops": workload.flops}
 
     def time(self, *, what: str, seconds: float) -> dict[str, Any]:
         """Repeat a call for about `seconds`, at least once."""

@@ -9,6 +9,8 @@ Shapes: amplitudes (batch or 1, 2**k) complex128, the first qubit of the operati
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +20,24 @@ from qstore.errors import BindingError
 
 Amplitudes = NDArray[np.complex128]
 Bindings = Mapping[str, NDArray[np.float64]]
+_SMALL = 1e-200
+"""Squares between this and its inverse have lost nothing."""
 
 
-def sub_index(qubits: Sequence[int], n_qubits: int) -> NDArray[np.int64]:
+@lru_cache(maxsize=64)
+def sub_index(qubits: tuple[int, ...], n_qubits: int) -> NDArray[np.int64]:
     """For each outcome of n qubits, the outcome of some of them, the first named least significant."""
     index = np.arange(1 << n_qubits)
     result = np.zeros(1 << n_qubits, dtype=np.int64)
     for position, q in enumerate(qubits):
         result |= (index >> q & 1) << position
+    result.flags.writeable = False
     return result
+
+
+def is_whole(starts: Sequence[Operation], n_qubits: int) -> bool:
+    """Whether one operation prepares all qubits in their order, so that its amplitudes are the state's."""
+    return len(starts) == 1 and starts[0].qubits == tuple(range(n_qubits))
 
 
 def start_amplitudes(starts: Sequence[Operation], n_qubits: int, bindings: Bindings) -> Amplitudes:
@@ -35,6 +46,8 @@ def start_amplitudes(starts: Sequence[Operation], n_qubits: int, bindings: Bindi
     Raises:
         BindingError: a row of amplitudes has no direction.
     """
+    if is_whole(starts, n_qubits):
+        return _normalized(starts[0], bindings)[0].astype(complex)
     state = np.zeros((1, 1 << n_qubits), dtype=complex)
     state[:, _support(starts, n_qubits)] = 1
     for op in starts:
@@ -52,9 +65,12 @@ def pull_back_start(
 ) -> dict[str, NDArray[np.float64]]:
     """Gradients of the amplitude parameters in `wanted`, shaped like their bindings."""
     gradients: dict[str, NDArray[np.float64]] = {}
+    if is_whole(starts, n_qubits):
+        _add_gradients(gradients, starts[0], cotangent, bindings, wanted)
+        return gradients
     units = [_normalized(op, bindings) for op in starts]
     support = _support(starts, n_qubits)
-    for number, op in enumerate(starts):
+    for op in starts:
         if op.amplitudes is None or not any(
             parameter.name in wanted for parameter in op.amplitudes.parameters
         ):
@@ -66,17 +82,35 @@ def pull_back_start(
         places = sub_index(op.qubits, n_qubits)[support]
         size = 1 << len(op.qubits)
         own = own[:, np.argsort(places, kind="stable")].reshape(len(own), size, -1).sum(axis=2)
-        unit, length = units[number]
-        along = (unit.conj() * own).real.sum(axis=1, keepdims=True)
-        gradient = (own - along * unit) / length
-        parts = ((op.amplitudes.real, gradient.real), (op.amplitudes.imag, gradient.imag))
-        for parameter, part in parts:
-            if parameter is not None and parameter.name in wanted:
-                shared = bindings[parameter.name].ndim == 1
-                piece = part.sum(axis=0) if shared else np.ascontiguousarray(part)
-                known = gradients.get(parameter.name)
-                gradients[parameter.name] = piece if known is None else known + piece
+        _add_gradients(gradients, op, own, bindings, wanted)
     return gradients
+
+
+def _add_gradients(
+    gradients: dict[str, NDArray[np.float64]],
+    op: Operation,
+    own: Amplitudes,
+    bindings: Bindings,
+    wanted: Collection[str],
+) -> None:
+    """Add the gradients of one operation's parameters; `own`: the cotangent of its unit vector."""
+    amplitudes = op.amplitudes
+    assert amplitudes is not None
+    unit, length = _normalized(op, bindings)
+    along = np.einsum("bi,bi->b", unit.real, own.real)
+    if amplitudes.imag is not None:
+        along = along + np.einsum("bi,bi->b", unit.imag, own.imag)
+    for parameter, mine, part in (
+        (amplitudes.real, unit.real, own.real),
+        (amplitudes.imag, unit.imag, own.imag),
+    ):
+        if parameter is not None and parameter.name in wanted:
+            gradient = (part - along[:, None] * mine) / length
+            piece = (
+                gradient.sum(axis=0) if bindings[parameter.name].ndim == 1 else np.ascontiguousarray(gradient)
+            )
+            known = gradients.get(parameter.name)
+            gradients[parameter.name] = piece if known is None else known + piece
 
 
 def _support(starts: Sequence[Operation], n_qubits: int) -> NDArray[np.bool_]:
@@ -85,13 +119,17 @@ def _support(starts: Sequence[Operation], n_qubits: int) -> NDArray[np.bool_]:
     return free
 
 
-def _normalized(op: Operation, bindings: Bindings) -> tuple[Amplitudes, NDArray[np.float64]]:
-    """(amplitudes of norm 1, their lengths before), one row per sample or one for all."""
+def _normalized(op: Operation, bindings: Bindings) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """(amplitudes of norm 1, their lengths before), one row per sample or one for all; real without imaginary parts."""
     amplitudes = op.amplitudes
     assert amplitudes is not None
     if amplitudes.real is None:
         return np.array([amplitudes.constant], dtype=complex), np.ones((1, 1))
-    given = np.atleast_2d(bindings[amplitudes.real.name]).astype(complex)
+    given: NDArray[Any] = np.atleast_2d(bindings[amplitudes.real.name])
+    squares = np.einsum("bi,bi->b", given, given)
+    if amplitudes.imag is None and squares.min() > _SMALL and squares.max() < 1 / _SMALL:
+        sizes = np.sqrt(squares)[:, None]
+        return given / sizes, sizes
     if amplitudes.imag is not None:
         given = given + 1j * np.atleast_2d(bindings[amplitudes.imag.name])
     # Scaled first, so that neither tiny nor huge entries are lost in their squares.

@@ -11,20 +11,29 @@ from typing import NamedTuple
 
 
 class Peer(NamedTuple):
-    """One column: its title, its module in this package, and the distributions whose versions are reported."""
+    """One column: its title, its module in this package, the distributions whose versions are reported.
+
+    `has_options` says that the module builds every variant of a case.
+    """
 
     title: str
     module: str
     distributions: tuple[str, ...]
     environment: str = "main"
+    has_options: bool = False
 
 
 OURS = "qstore"
 
 PEERS: dict[str, Peer] = {
-    OURS: Peer("qstore `statevector`", "ours", ("qstore-core", "qstore-sim", "numba", "numpy")),
+    OURS: Peer(
+        "qstore `statevector`", "ours", ("qstore-core", "qstore-sim", "numba", "numpy"), has_options=True
+    ),
     "tensorcircuit": Peer(
-        "TensorCircuit-NG + JAX jit/vmap, probabilities", "tensorcircuit_jax", ("tensorcircuit-ng", "jax")
+        "TensorCircuit-NG + JAX jit/vmap, from the state",
+        "tensorcircuit_jax",
+        ("tensorcircuit-ng", "jax"),
+        has_options=True,
     ),
     "tensorcircuit-ps": Peer(
         "TensorCircuit-NG + JAX jit/vmap, expectation_ps",

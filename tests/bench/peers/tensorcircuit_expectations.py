@@ -11,9 +11,9 @@ from bench.peers import tensorcircuit_jax
 from bench.workload import Array, Case, Workload
 
 
-def one_by_one(circuit: Any, n: int) -> Any:
+def one_by_one(circuit: Any, case: Case) -> Any:
     """Each <Z_q> by an expectation of its own; TensorCircuit reuses the contracted state."""
-    return jnp.stack([jnp.real(circuit.expectation_ps(z=[q])) for q in range(n)])
+    return jnp.stack([jnp.real(circuit.expectation_ps(z=[q])) for q in range(case.qubits)])
 
 
 def build(case: Case, x: Array, w: Array, g: Array) -> Workload:
