@@ -8,7 +8,6 @@ as fast. Numba is imported with the first run.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Collection
 from decimal import Decimal
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from qstore.batch import BatchResult, CircuitBatch, Counts, Estimate, NoiseModel
 from qstore.errors import BindingError, CapabilityError, OptionError
 from qstore_sim.capabilities import CAPABILITIES
+from qstore_sim.processors import processors
 
 if TYPE_CHECKING:
     from qstore.batch import Capabilities
@@ -72,7 +72,7 @@ class StatevectorBackend:
             )
         self._noise, self._count, self._trajectory_seed = noise, trajectories, trajectory_seed
         self._precision = precision
-        self._threads = threads if threads is not None else _processors()
+        self._threads = threads if threads is not None else processors()
         self._runner: Runner | None = None
         self._open: Noise
 
@@ -183,13 +183,6 @@ class StatevectorBackend:
 def is_open(batch: CircuitBatch) -> bool:
     """Whether a circuit has channels, measurements or conditions."""
     return batch.circuit.is_noisy or batch.circuit.has_feedback
-
-
-def _processors() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
 
 
 def _result(

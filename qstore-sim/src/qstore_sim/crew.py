@@ -25,7 +25,7 @@ _TABLE = np.zeros((0, 0))
 _INPUTS = Inputs(np.zeros(0), _TABLE, _NUMBERS, _TABLE, _TABLE, _TABLE)
 NO_GRADIENTS = GradientArrays(_TABLE, _TABLE, _TABLE)
 _crews: dict[tuple[int, str], Crew] = {}
-_crews_lock = threading.Lock()
+MOST_HELPERS = 64
 
 
 class Crew:
@@ -38,7 +38,7 @@ class Crew:
     def __init__(self, dtype: Any) -> None:
         self._like = np.zeros(1, dtype=dtype)
         self._lock = threading.Lock()
-        self._mail = _NOBODY
+        self._mail = np.zeros((MOST_HELPERS, crew.MAILBOX_SIZE), dtype=np.int64)
         self._alarms: list[threading.Event] = []
 
     def run(self, count: int, seats: NDArray[np.int64], *arguments: Any) -> None:
@@ -47,23 +47,21 @@ class Crew:
             crew.run(self._like, _NUMBERS, seats, _NOBODY, *arguments)
             return
         try:
-            if len(self._alarms) < count:
-                self._hire(count)
-            mail = self._mail[:count]
-            for number in range(count):
+            mail = self._mail[: min(count, MOST_HELPERS)]
+            while len(self._alarms) < len(mail):
+                self._hire()
+            for number in range(len(mail)):
                 if not mail[number, crew.AWAKE]:
                     self._alarms[number].set()
             crew.run(self._like, _NUMBERS, seats, mail, *arguments)
         finally:
             self._lock.release()
 
-    def _hire(self, count: int) -> None:
-        # Those who serve already keep their old mailboxes, where nothing comes any more, and stay asleep.
-        self._mail = np.zeros((count, crew.MAILBOX_SIZE), dtype=np.int64)
-        self._alarms = [threading.Event() for _ in range(count)]
-        for number in range(count):
-            arguments = (self._like, self._mail[number], self._alarms[number])
-            threading.Thread(target=_serve, args=arguments, name=f"qstore-sim-{number}", daemon=True).start()
+    def _hire(self) -> None:
+        number, alarm = len(self._alarms), threading.Event()
+        self._alarms.append(alarm)
+        arguments = (self._like, self._mail[number], alarm)
+        threading.Thread(target=_serve, args=arguments, name=f"qstore-sim-{number}", daemon=True).start()
 
 
 def _serve(like: NDArray[Any], box: NDArray[np.int64], alarm: threading.Event) -> None:
@@ -77,7 +75,4 @@ def crew_for(dtype: np.dtype[Any]) -> Crew:
     """This process's crew; a forked child has none of its parent's threads and gets one of its own."""
     key = os.getpid(), dtype.char
     found = _crews.get(key)
-    if found is None:
-        with _crews_lock:
-            found = _crews.setdefault(key, Crew(dtype))
-    return found
+    return found if found is not None else _crews.setdefault(key, Crew(dtype))

@@ -72,7 +72,9 @@ class Runner:
         outputs = batch.outputs
         engine = self.engine(batch, wanted)
         program = engine.program
-        values = np.empty((batch.size, _width(outputs, batch)))
+        width = _width(outputs, batch)
+        check_memory(8 * batch.size * (2 * width + program.n_samples), f"The gradient of {batch.size} rows")
+        values = np.empty((batch.size, width))
         upstream = _upstream(batch, cotangent)
         inputs = make_inputs(program, batch.bindings, batch.per_sample, batch.size, upstream)
         arrays = gradient_arrays(program, batch.size, engine.tiles(batch.size))

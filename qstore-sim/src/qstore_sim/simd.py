@@ -8,19 +8,24 @@ depends neither on the other lanes nor on how LLVM arranged the loop.
 Not here: any loop. Importing this module imports numba.
 """
 
+import contextlib
+import logging
 import operator
 import os
+import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba import njit, types
+from numba.core.caching import FunctionCache
 from numba.core.datamodel import models
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, register_model
 from numba.np.arrayobj import populate_array
 
+log = logging.getLogger("qstore.sim")
 VECTOR_BYTES = 64
 
 
@@ -71,12 +76,29 @@ def spliced(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first use, release the GIL, keep machine code on disk where a cache directory is writable."""
-    compiled: Callable[..., Any]
-    try:
-        compiled = njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # numba: "no locator available": nowhere to keep the cache
-        compiled = njit(**_OPTIONS)(function)
-    return compiled
+    compiled: Any = njit(**_OPTIONS)(function)
+    with contextlib.suppress(RuntimeError):  # numba: "no locator available": nowhere to keep the cache
+        compiled._cache = _MendingCache(compiled.py_func)
+    return cast("Callable[..., Any]", compiled)
+
+
+class _MendingCache(FunctionCache):
+    """Numba's cache on disk; a damaged file in it (a full disk, a killed process) is replaced instead of raised about."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except (
+            pickle.UnpicklingError,
+            EOFError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            ImportError,
+        ) as damage:
+            log.info("Replacing the damaged cache of %s: %s", self._name, damage)
+            self.flush()
+            return None
 
 
 # ---- arithmetic -----------------------------------------------------------------------------------------------------

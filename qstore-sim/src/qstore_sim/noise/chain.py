@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstore.circuit import Angle
+from qstore_sim.memory import available_bytes
 from qstore_sim.noise.kernels import State, multiply, overlap
 
 REMEMBERED_BYTES = 1 << 30
-"""How much may be remembered for the way back."""
+"""How much may be remembered for the way back, where half of the free memory is not less."""
+_UNASKED_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,10 @@ def sweep_back(maps: Sequence[Map], psi: State, final: State, lam: State, report
     if not lossy:
         _back(maps, final, lam, {}, report)
         return
-    most = max(1, REMEMBERED_BYTES // psi.nbytes)
+    budget = REMEMBERED_BYTES
+    if len(lossy) * psi.nbytes > _UNASKED_BYTES:
+        budget = min(budget, available_bytes() // 2)
+    most = max(1, budget // psi.nbytes)
     stretch = len(lossy) if len(lossy) <= most else max(1, math.isqrt(len(lossy)))
     cuts = [0, *lossy[stretch::stretch], len(maps)]
     starts = {0: psi}
