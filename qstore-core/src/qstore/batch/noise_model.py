@@ -28,8 +28,9 @@ class NoiseModel:
         >>> noise
         NoiseModel(p1=0.001, p2=0.01, readout_0=0.02, readout_1=0.02)
         >>> print(noise.apply(qs.QuantumCircuit(2).h(0).cx(0, 1)))
-        q0: ─H──Depol(0.06325)──●──Depol2(0.2003)─
-        q1: ────────────────────X──Depol2(0.2003)─
+        q0: ─H─Depol(0.06326)─●─Depol2:0─────────
+                              │ │
+        q1: ──────────────────X─Depol2:1(0.2003)─
     """
 
     p1: float = 0.0
