@@ -47,7 +47,12 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("qstore-core/pyproje
 CONSTRAINTS = ("-c", str(Path("constraints.txt").resolve()))
 BUILD_TOOLS = ("hatchling", "editables", "build")
 TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "cirq-core", "pennylane")
-BENCH_PEERS = ("jax", "tensorcircuit-ng", "pennylane", "pennylane-lightning", "qulacs", "torch")
+BENCH_PEERS = (
+    "jax", "tensorcircuit-ng", "pennylane", "pennylane-lightning", "qulacs", "torch", "cirq-core", "qsimcirq", "qiskit-aer",
+)  # fmt: skip
+BENCH_PARTS = (
+    ("train",), ("train", "--wide"), ("single", "--table", "big"), ("single", "--table", "shots"),
+)  # fmt: skip
 TFQ = "tensorflow-quantum==0.7.6"
 
 
@@ -169,8 +174,10 @@ def bench_tfq(session: nox.Session) -> None:
 
 @nox.session(requires=["bench-tfq"])
 def bench(session: nox.Session) -> None:
-    """Time a training step side by side with other simulators; try `-- --quick` and `-- --help`."""
+    """Measure side by side with other simulators and write docs/benchmarks.md; a part with `-- train|single ...`."""
     install(session, *BENCH_PEERS)
     tfq = Path(session.virtualenv.location).resolve().parent / "bench-tfq" / "bin" / "python"
     session.chdir("tests")
-    session.run("python", "-m", "bench.train", *session.posargs, env={"TFQ_PYTHON": str(tfq)})
+    parts = [session.posargs] if session.posargs else BENCH_PARTS
+    for module, *arguments in parts:
+        session.run("python", "-m", f"bench.{module}", *arguments, env={"TFQ_PYTHON": str(tfq)})

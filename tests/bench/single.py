@@ -14,13 +14,17 @@ growth of the largest resident set over what the process held before, in units o
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import resource
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -362,6 +366,15 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
     )
 
 
+def versions() -> str:
+    """The versions of all simulators that are installed."""
+    found = []
+    for name in ("qstore-sim", "qsimcirq", "qulacs", "qiskit-aer", "pennylane-lightning"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return ", ".join(found)
+
+
 def main() -> int:
     """Measure, print, and write the document unless the run was cut down."""
     parser = argparse.ArgumentParser(prog="bench.single", description=(__doc__ or "").partition("\n")[0])
@@ -376,8 +389,6 @@ def main() -> int:
     options = parser.parse_args()
     if options.worker:
         return work(options)
-    import os
-
     threads = options.threads or len(os.sched_getaffinity(0))
     tasks = options.tasks or TABLES[options.table] + (FULL if options.full and options.table == "big" else ())
     results, problems = {}, []
@@ -386,12 +397,11 @@ def main() -> int:
         problems += found
         line = ", ".join(f"{peer} {answer['seconds']:.4g}" for peer, answer in results[task].items())
         print(f"{task}: {line} s", flush=True)
-    arguments = " ".join(sys.argv[1:])
+    command = shlex.join(["python", "-m", "nox", "-s", "bench", "--", "single", *sys.argv[1:]])
     text = "\n\n".join([
         table(results),
-        f"Machine: {machine()}. Measured {datetime.now(UTC):%Y-%m-%d}.",
-        f"Command: `python -m nox -s bench -- single {arguments}`".replace(" `", "`") if not arguments else
-        f"Command: `python -m nox -s bench -- single {arguments}`",
+        f"Machine: {machine()}. Measured {datetime.now(UTC):%Y-%m-%d}. Versions: {versions()}.",
+        f"Command: `{command}`",
     ])  # fmt: skip
     print(f"\n{text}\n")
     for problem in problems:

@@ -123,7 +123,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure, print, and write the document unless the run was cut down."""
     options = arguments()
-    rounds = options.rounds or (3 if options.quick else 5 if options.wide else 9)
+    rounds = options.rounds or (3 if options.quick else 3 if options.wide else 9)
     usual = QUICK_CASES if options.quick else WIDE_CASES if options.wide else CASES
     cases = options.cases or usual
     processes, problems = start(

@@ -97,7 +97,8 @@ def _add_gradients(
     amplitudes = op.amplitudes
     assert amplitudes is not None
     unit, length = _normalized(op, bindings)
-    along = np.einsum("bi,bi->b", unit.real, own.real)
+    real = np.ascontiguousarray(own.real)  # parts of complex numbers are slow to go through more than once
+    along = np.einsum("bi,bi->b", unit.real, real)
     if amplitudes.imag is not None:
         along = along + np.einsum("bi,bi->b", unit.imag, own.imag)
     for parameter, mine, part in (
@@ -105,7 +106,9 @@ def _add_gradients(
         (amplitudes.imag, unit.imag, own.imag),
     ):
         if parameter is not None and parameter.name in wanted:
-            gradient = (part - along[:, None] * mine) / length
+            gradient = mine * -along[:, None]
+            gradient += part
+            gradient /= length
             piece = (
                 gradient.sum(axis=0) if bindings[parameter.name].ndim == 1 else np.ascontiguousarray(gradient)
             )
