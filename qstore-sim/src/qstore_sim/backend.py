@@ -157,15 +157,15 @@ class StatevectorBackend:
         Raises:
             CapabilityError: the circuit is too large.
         """
-        from qstore_sim.exact import Runner  # imports numba
-        from qstore_sim.open_system import Noise
-
         n = batch.circuit.n_qubits
         if n > CAPABILITIES.max_qubits:
             raise CapabilityError(
                 f"'statevector' runs up to {CAPABILITIES.max_qubits} qubits; this circuit has {n}."
             )
         if self._runner is None:
+            from qstore_sim.exact import Runner  # imports numba
+            from qstore_sim.open_system import Noise
+
             self._open = Noise(self._noise, self._count, self._trajectory_seed)
             self._runner = Runner(_PRECISIONS[self._precision], self._threads)
         return self._runner

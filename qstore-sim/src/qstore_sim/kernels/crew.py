@@ -9,9 +9,7 @@ taken when the caller is done is withdrawn.
 
 from typing import Any
 
-from qstore_sim.kernels.sweep import run_tile
-from qstore_sim.program.layout import GradientArrays, Inputs
-from qstore_sim.simd import (
+from qstore_sim.addresses import (
     address_of,
     atomic_load,
     atomic_store,
@@ -22,24 +20,32 @@ from qstore_sim.simd import (
     float64_table_at,
     int64_at,
     int64_table_at,
-    kernel,
-    spliced,
     yield_processor,
 )
-
-# A mailbox.
-STATE, AWAKE, JOB = 0, 1, 2
-NOTHING, POSTED, TAKEN = 0, 1, 2
-JOB_NUMBERS = 64
-MAILBOX_SIZE = JOB + JOB_NUMBERS
+from qstore_sim.kernels.sweep import run_tile
+from qstore_sim.program.layout import GradientArrays, Inputs
+from qstore_sim.simd import kernel, spliced
 
 # A seat: where a thread's state, adjoint state and handle are, each with its length.
 SEAT_NUMBERS = 6
 
+# A job: the seat, what `work_on` is told, and every array of `Inputs` and `GradientArrays` as an address and its shape.
+NUMBER, TOGETHER, TILES, BACK_TO, NEXT_TILE, BATCH = 6, 7, 8, 9, 10, 11
+SHARED, PROGRESS, TABLES = 12, 14, 17
+SAMPLES_TABLE, DENSE_TABLE, START_TABLE, COTANGENT_TABLE = 0, 1, 2, 3
+VALUES_TABLE, SHARED_GRADIENTS_TABLE, SAMPLE_GRADIENTS_TABLE, START_GRADIENTS_TABLE = 4, 5, 6, 7
+TABLE_NUMBERS = 3
+JOB_NUMBERS = TABLES + 8 * TABLE_NUMBERS
+
+# A mailbox; its stride is a multiple of a cache line, so that two helpers never wait for each other's.
+STATE, AWAKE, JOB = 0, 1, 2
+NOTHING, POSTED, TAKEN = 0, 1, 2
+MAILBOX_SIZE = (JOB + JOB_NUMBERS + 7) // 8 * 8
+
 LOOKS = 64
 """Looks at a mailbox between two offers of the processor to somebody else."""
 OFFERS = 4000
-"""Offers before a helper goes to sleep; some 200 us."""
+"""Offers before a helper goes to sleep: some 2 ms, about what a caller does between two steps."""
 
 
 @spliced
@@ -71,29 +77,28 @@ def lead(
     for helper in range(mail.shape[0]):
         box = mail[helper]
         job = box[JOB:]
-        place = 0
         for number in range(SEAT_NUMBERS):
             job[number] = seats[helper + 1, number]
-        job[6] = helper + 1
-        job[7] = 1 if together else 0
-        job[8] = address_of(next_tile)
-        job[9] = tiles
-        job[10] = back_to
-        job[11] = address_of(progress)
-        job[12] = progress.shape[0]
-        job[13] = progress.shape[1]
-        job[14] = address_of(inputs.shared)
-        job[15] = inputs.shared.shape[0]
-        job[16] = address_of(inputs.batch)
-        place = 17
-        for table in (
+        job[NUMBER] = helper + 1
+        job[TOGETHER] = 1 if together else 0
+        job[TILES] = tiles
+        job[BACK_TO] = back_to
+        job[NEXT_TILE] = address_of(next_tile)
+        job[BATCH] = address_of(inputs.batch)
+        job[SHARED] = address_of(inputs.shared)
+        job[SHARED + 1] = inputs.shared.shape[0]
+        job[PROGRESS] = address_of(progress)
+        job[PROGRESS + 1] = progress.shape[0]
+        job[PROGRESS + 2] = progress.shape[1]
+        place = TABLES
+        for table in (  # in the order of the numbers of the tables above
             inputs.samples, inputs.dense, inputs.start, inputs.cotangent, values, gradients.shared, gradients.samples,
             gradients.start,
         ):  # fmt: skip
             job[place] = address_of(table)
             job[place + 1] = table.shape[0]
             job[place + 2] = table.shape[1]
-            place += 3
+            place += TABLE_NUMBERS
         atomic_store(box, STATE, POSTED)
     work_on(like, seats[0], 0, together, inputs, next_tile, tiles, back_to, values, gradients, progress)
     for helper in range(mail.shape[0]):
@@ -109,7 +114,7 @@ def lead(
 @spliced
 def table_of(job: Any, number: int) -> Any:
     """The number-th float64 table of a job, in a tuple."""
-    place = 17 + 3 * number
+    place = TABLES + TABLE_NUMBERS * number
     return (float64_table_at(job[place], job[place + 1], job[place + 2]),)
 
 
@@ -118,13 +123,17 @@ def serve_once(like: Any, box: Any) -> None:
     """Do the job in the mailbox."""
     job = box[JOB:]
     inputs = Inputs(
-        float64_at(job[14], job[15]), table_of(job, 0)[0], int64_at(job[16], 1), table_of(job, 1)[0],
-        table_of(job, 2)[0], table_of(job, 3)[0],
+        float64_at(job[SHARED], job[SHARED + 1]), table_of(job, SAMPLES_TABLE)[0], int64_at(job[BATCH], 1),
+        table_of(job, DENSE_TABLE)[0], table_of(job, START_TABLE)[0], table_of(job, COTANGENT_TABLE)[0],
     )  # fmt: skip
-    gradients = GradientArrays(table_of(job, 5)[0], table_of(job, 6)[0], table_of(job, 7)[0])
+    gradients = GradientArrays(
+        table_of(job, SHARED_GRADIENTS_TABLE)[0], table_of(job, SAMPLE_GRADIENTS_TABLE)[0],
+        table_of(job, START_GRADIENTS_TABLE)[0],
+    )  # fmt: skip
     work_on(
-        like, job[:SEAT_NUMBERS], job[6], job[7] == 1, inputs, int64_at(job[8], 1), job[9], job[10],
-        table_of(job, 4)[0], gradients, int64_table_at(job[11], job[12], job[13]),
+        like, job[:SEAT_NUMBERS], job[NUMBER], job[TOGETHER] == 1, inputs, int64_at(job[NEXT_TILE], 1), job[TILES],
+        job[BACK_TO], table_of(job, VALUES_TABLE)[0], gradients,
+        int64_table_at(job[PROGRESS], job[PROGRESS + 1], job[PROGRESS + 2]),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qstore_sim.addresses import elements_at, float64_at, int32_at, int64_at, int64_table_at
 from qstore_sim.program.layout import (
     GROUP_COLUMNS,
     OP_COLUMNS,
@@ -22,7 +23,7 @@ from qstore_sim.program.layout import (
     Readout,
     Work,
 )
-from qstore_sim.simd import elements_at, float64_at, int32_at, int64_at, int64_table_at, kernel
+from qstore_sim.simd import kernel
 
 _PROGRAM = len(ProgramArrays._fields)
 _READOUT = _PROGRAM + len(Readout._fields)

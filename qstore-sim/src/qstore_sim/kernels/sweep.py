@@ -9,6 +9,7 @@ start.
 
 from typing import Any
 
+from qstore_sim.addresses import atomic_load, fetch_add, yield_processor
 from qstore_sim.kernels.amplitudes import (
     adjoint_from_amplitudes,
     adjoint_from_probabilities,
@@ -46,7 +47,7 @@ from qstore_sim.program.layout import (
     TRAINED,
     WIDTH,
 )
-from qstore_sim.simd import atomic_load, fetch_add, kernel, lanes_of, spliced, yield_processor
+from qstore_sim.simd import kernel, lanes_of, spliced
 
 CHUNK_ROWS = 32
 """Rows are shared out in multiples of this, see `observables`."""
