@@ -9,8 +9,18 @@ QStoreError
 ├── CapabilityError                    the backend cannot do what the batch asks
 │   └── ResourceError (MemoryError)    it could, but not within this machine's memory
 ├── BackendUnavailable (LookupError)   no such backend here, or its distribution is missing or broken
+├── AuthenticationError                a service needs a key, or does not accept the one it got
 ├── PluginError                        a plugin breaks the contract it registered for
+├── CompilationError                   a compiled circuit could not be proved equal to its source
+├── BudgetExceeded                     a job would cost more than is left of its budget; nothing was sent
+├── TransportError (ConnectionError)   a service could not be reached
 └── ExecutionError (RuntimeError)      a backend returned something that is not an answer to the batch
+    ├── ServiceError                   a service's answer cannot be used; names the field
+    └── JobError                       a job did not end well; has its id where that is known
+        ├── JobFailed                  the service reports a failure
+        ├── JobCancelled               somebody cancelled it
+        ├── JobAmbiguous               nobody knows whether it was accepted, so it is held rather than paid twice
+        └── StillRunning               it was not done by the deadline; running again under the same run name resumes it
 
 A message says what was asked (with its value), what holds, and what to do next.
 """
@@ -18,16 +28,26 @@ A message says what was asked (with its value), what holds, and what to do next.
 from __future__ import annotations
 
 __all__ = [
+    "AuthenticationError",
     "BackendUnavailable",
     "BindingError",
+    "BudgetExceeded",
     "CapabilityError",
     "CircuitError",
     "CircuitFormatError",
+    "CompilationError",
     "ExecutionError",
+    "JobAmbiguous",
+    "JobCancelled",
+    "JobError",
+    "JobFailed",
     "OptionError",
     "PluginError",
     "QStoreError",
     "ResourceError",
+    "ServiceError",
+    "StillRunning",
+    "TransportError",
     "nearest_names",
 ]
 
@@ -70,6 +90,56 @@ class PluginError(QStoreError):
 
 class ExecutionError(QStoreError, RuntimeError):
     """A backend returned something that is not an answer to the batch."""
+
+
+class ServiceError(ExecutionError):
+    """A service's answer cannot be used; the message names the field."""
+
+
+class AuthenticationError(QStoreError):
+    """A service needs a key, or does not accept the one it got."""
+
+
+class CompilationError(QStoreError):
+    """A compiled circuit could not be proved equal to its source; it was not used."""
+
+
+class BudgetExceeded(QStoreError):
+    """A job would cost more than is left of its budget; nothing was sent."""
+
+
+class TransportError(QStoreError, ConnectionError):
+    """A service could not be reached."""
+
+
+class JobError(ExecutionError):
+    """A job did not end well.
+
+    Attributes:
+        job_id: the service's name of the job, "" where it is not known.
+        tag: our own name of the job, as in the journal.
+    """
+
+    def __init__(self, message: str, *, job_id: str = "", tag: str = "") -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.tag = tag
+
+
+class JobFailed(JobError):
+    """The service reports that a job failed."""
+
+
+class JobCancelled(JobError):
+    """A job was cancelled."""
+
+
+class JobAmbiguous(JobError):
+    """Nobody knows whether a job was accepted, so it is held rather than paid twice."""
+
+
+class StillRunning(JobError):
+    """A job was not done by the deadline; running again under the same run name resumes it."""
 
 
 def nearest_names(name: str, known: list[str]) -> str:

@@ -359,6 +359,17 @@ class QuantumCircuit(GateMethods, CircuitView):
         return from_json(text)
 
     @classmethod
+    def from_qasm2(cls, text: str | bytes) -> QuantumCircuit:
+        """Read an OpenQASM 2 program; see `qstore.circuit.qasm2.loads`.
+
+        Raises:
+            CircuitFormatError: it cannot be read; with line, column and the place in the text.
+        """
+        from qstore.circuit.qasm2 import loads
+
+        return loads(text)
+
+    @classmethod
     def from_any(cls, source: Any) -> QuantumCircuit:
         """Convert another library's circuit or a text format through the installed converters.
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
 
 from qstore.circuit.angles import Parameter
 from qstore.circuit.gates import GateKind
@@ -89,6 +92,17 @@ class CircuitView(ABC):
         from qstore.circuit.json_format import to_json  # the format knows circuits, not the other way round
 
         return to_json(self)
+
+    def to_qasm2(self, *, bindings: Mapping[str, ArrayLike] | None = None, measure: bool = False) -> str:
+        """The circuit as OpenQASM 2 text; see `qstore.circuit.qasm2.dumps`.
+
+        Raises:
+            CircuitError: there are parameters and no bindings, or an operation that the format does not have.
+            BindingError: the bindings do not fit the circuit.
+        """
+        from qstore.circuit.qasm2 import dumps
+
+        return dumps(self, bindings=bindings, measure=measure)
 
     def draw(self, *, max_width: int = 120) -> str:
         """A text drawing, qubit 0 on top, broken into blocks of at most `max_width` characters."""

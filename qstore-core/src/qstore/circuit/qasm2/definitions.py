@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gates that a program may call at some point of its text: how they come in, and how a call of one is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TypeVar
+
+from qstore.circuit.qasm2.expressions import Expression, read_expression
+from qstore.circuit.qasm2.gates import Call, Gate
+from qstore.circuit.qasm2.library import BUILT_IN, DEFINITIONS, PAPER, PRELUDE, row_gate
+from qstore.circuit.qasm2.source import Source
+from qstore.circuit.qasm2.tokens import END, Token, Tokens
+from qstore.errors import nearest_names
+
+__all__ = ["MAX_DEPTH", "Definitions", "check_number", "listed"]
+
+MAX_DEPTH = 100
+"""How deep definitions of gates may be nested."""
+LIBRARY = "qelib1.inc"
+_MAX_HINTS = 1000
+
+T = TypeVar("T")
+
+
+class Definitions:
+    """The gates known so far; reads `include`, `gate`, and the heads of calls."""
+
+    __slots__ = ("gates", "included", "tokens")
+
+    def __init__(self, tokens: Tokens) -> None:
+        self.tokens = tokens
+        self.gates: dict[str, Gate] = {"U": row_gate("u"), "CX": row_gate("cx")}
+        self.included = False
+
+    def include(self) -> None:
+        """Read `include "qelib1.inc";`."""
+        tokens = self.tokens
+        tokens.expect("include")
+        file = tokens.next
+        if file.kind != "string":
+            raise tokens.unexpected(f'"{LIBRARY}" in quotes')
+        if file.text[1:-1] != LIBRARY:
+            msg = f"Only {LIBRARY!r} can be included, which is built in; put the gates of other files into the text."
+            raise tokens.error(msg)
+        tokens.take()
+        tokens.expect(";")
+        if not self.included:
+            self.gates = {**_library(), **self.gates}
+            self.included = True
+
+    def opaque(self) -> None:
+        """Refuse `opaque`."""
+        raise self.tokens.error("An opaque gate has nothing that could be run; define it with 'gate'.")
+
+    def define(self) -> None:
+        """Read `gate name(parameters) qubits { body }`."""
+        tokens = self.tokens
+        first = tokens.expect("gate")
+        name = tokens.name("the name of a gate")
+        if name.text in self.gates and not self._may_change(name.text):
+            raise tokens.error(f"There is a gate {name.text!r} already.", name)
+        parameters: dict[str, int] = {}
+        if tokens.accept("("):
+            parameters = {} if tokens.next.text == ")" else self._names("the name of a parameter")
+            tokens.expect(")")
+        qubits = self._names("the name of a qubit")
+        tokens.expect("{")
+        calls: list[Call] = []
+        while not tokens.accept("}"):
+            if tokens.next.text == "barrier":
+                tokens.take()
+                listed(tokens, lambda: self._formal(qubits))
+                tokens.expect(";")
+            else:
+                calls.append(self._call(parameters, qubits))
+        gate = Gate(name.text, len(parameters), len(qubits), tuple(calls))
+        if gate.depth > MAX_DEPTH:
+            raise tokens.error(f"Definitions of gates are nested deeper than {MAX_DEPTH} levels.", name)
+        ours = DEFINITIONS.get(name.text)
+        self.gates[name.text] = row_gate(name.text) if ours and self._reads(ours, first) else gate
+
+    def callee(self) -> tuple[Token, Gate]:
+        """Read the name of a gate."""
+        tokens = self.tokens
+        name = tokens.next
+        if name.kind != "name":
+            raise tokens.unexpected("a statement")
+        gate = self.gates.get(name.text)
+        if gate is not None:
+            return tokens.take(), gate
+        if not self.included and name.text in _library():
+            raise tokens.error(f'The gate {name.text!r} comes with include "{LIBRARY}";, which is missing.')
+        raise tokens.error(
+            f"No gate named {name.text!r}.{nearest_names(name.text, [*self.gates][:_MAX_HINTS])}"
+        )
+
+    def angles(self, name: Token, gate: Gate, parameters: Mapping[str, int]) -> tuple[Expression, ...]:
+        """Read the bracket behind a gate's name, if there is one."""
+        tokens = self.tokens
+        angles: list[Expression] = []
+        if tokens.accept("("):
+            if tokens.next.text != ")":
+                angles = listed(tokens, lambda: read_expression(tokens, parameters))
+            tokens.expect(")")
+        check_number(tokens, name, "parameter", gate.n_parameters, len(angles))
+        return tuple(angles)
+
+    def _may_change(self, name: str) -> bool:
+        """Whether a gate is a later addition to the library, which older programs define for themselves."""
+        return name not in PAPER and self.gates[name] is _library().get(name)
+
+    def _reads(self, text: str, first: Token) -> bool:
+        """Whether the definition that starts at `first` is this one, token by token."""
+        theirs, ours = Tokens(self.tokens.source, first.position), Tokens(Source(text))
+        while ours.next.kind != END:
+            if theirs.take().text != ours.take().text:
+                return False
+        return True
+
+    def _call(self, parameters: Mapping[str, int], qubits: Mapping[str, int]) -> Call:
+        name, gate = self.callee()
+        angles = self.angles(name, gate, parameters)
+        positions = listed(self.tokens, lambda: self._formal(qubits))
+        self.tokens.expect(";")
+        check_number(self.tokens, name, "qubit", gate.n_qubits, len(positions))
+        if len(set(positions)) < len(positions):
+            raise self.tokens.error(f"{name.text!r} names a qubit twice.", name)
+        return Call(gate, angles, tuple(positions))
+
+    def _formal(self, qubits: Mapping[str, int]) -> int:
+        name = self.tokens.name("the name of a qubit")
+        if name.text not in qubits:
+            msg = f"This gate has no qubit {name.text!r}, it has {', '.join(qubits)}."
+            raise self.tokens.error(msg, name)
+        return qubits[name.text]
+
+    def _names(self, what: str) -> dict[str, int]:
+        """Read a list of different names, each with its position."""
+        found: dict[str, int] = {}
+
+        def one() -> None:
+            name = self.tokens.name(what)
+            if name.text in found:
+                raise self.tokens.error(f"{name.text!r} occurs twice.", name)
+            found[name.text] = len(found)
+
+        listed(self.tokens, one)
+        return found
+
+
+def listed(tokens: Tokens, one: Callable[[], T]) -> list[T]:
+    """Read one or more, with commas between them."""
+    found = [one()]
+    while tokens.accept(","):
+        found.append(one())
+    return found
+
+
+def check_number(tokens: Tokens, name: Token, what: str, wanted: int, given: int) -> None:
+    """Refuse a call with the wrong number of parameters or qubits."""
+    if wanted != given:
+        raise tokens.error(f"{name.text!r} takes {wanted} {what}(s), got {given}.", name)
+
+
+@cache
+def _library() -> Mapping[str, Gate]:
+    """All gates of the library file."""
+    definitions = Definitions(Tokens(Source(PRELUDE)))
+    definitions.gates = dict(BUILT_IN)
+    while definitions.tokens.next.kind != END:
+        definitions.define()
+    return {name: gate for name, gate in definitions.gates.items() if not name.startswith("_")}

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""States and matrices as gates of the table, exact to the global phase."""
+
+from qstore.circuit.synthesis.multiplexed import multiplexed, multiplexed_angles, multiplexed_cotangent
+from qstore.circuit.synthesis.states import amplitude_angles, amplitude_cotangents, prepared, rotation_level
+from qstore.circuit.synthesis.unitaries import synthesized
+
+__all__ = [
+    "amplitude_angles",
+    "amplitude_cotangents",
+    "multiplexed",
+    "multiplexed_angles",
+    "multiplexed_cotangent",
+    "prepared",
+    "rotation_level",
+    "synthesized",
+]
