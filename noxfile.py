@@ -34,6 +34,13 @@ DISTS = {
         Dist("qstore-core", "qstore-core", "qstore", {"viz": ("matplotlib",), "progress": ("tqdm",)}),
         Dist("qstore-sim", "qstore-sim", "qstore_sim", {}, needs=("qstore-core",)),
         Dist(
+            "qstore-ionq",
+            "qstore-ionq",
+            "qstore_ionq",
+            {"emulator": ("starlette", "uvicorn", "qstore_sim"), "keyring": ("keyring",)},
+            needs=("qstore-core",),
+        ),
+        Dist(
             "qstore-torch",
             "qstore-torch",
             "qstore_torch",
