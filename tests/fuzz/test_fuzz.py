@@ -6,6 +6,7 @@ import dataclasses
 import pytest
 
 import qstore as qs
+from fuzz import native
 from fuzz.case import DisagreementError, check, make
 
 COUNT, SHARE = 100, 10
@@ -45,3 +46,8 @@ def test_a_planted_fault_is_found(part):
         except DisagreementError:
             found += 1
     assert found >= 2  # some derivatives are zero
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_a_compiled_circuit_agrees(number):
+    assert native.deviation(5, number) < native.ALLOWED

@@ -57,7 +57,7 @@ def test_a_wrong_pulse_in_a_large_circuit_is_refused():
     for q in range(13):
         circuit.cx(q, q + 1)
     program = compile_native(circuit)
-    network, wires = compiling._best(program.lowered_source, "ms", 2, Audit())
+    network, _ = compiling._best(program.lowered_source, "ms", 2, Audit())
     assert certified(program, network, Audit()).method == "local rewrites"
     place = next(i for i, op in enumerate(program.ops) if isinstance(op, Pulse))
     wrong = list(program.ops)

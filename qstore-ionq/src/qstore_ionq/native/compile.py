@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from qstore.circuit import Operation, QuantumCircuit, Template
-from qstore.compiler import lower_initialize
+from qstore.compiler import MAX_CHECKED_QUBITS, lower_initialize
 from qstore.errors import OptionError
 from qstore_ionq.native.blocks import arranged
 from qstore_ionq.native.checking import certified
@@ -67,7 +67,7 @@ def _compiled(template: Template, entangler: str, level: int, verify: bool) -> N
     source, preparation = template, None
     if "initialize" in template.gates:
         source, preparation = lower_initialize(template)
-    audit = Audit()
+    audit = Audit() if verify and source.n_qubits > MAX_CHECKED_QUBITS else None  # smaller ones are checked as a whole
     network, wires = _best(source, entangler, level, audit)
     ops = lowered(network, wires, entangler)
     program = NativeProgram.of(template, source, preparation, network, ops, entangler)
@@ -76,7 +76,7 @@ def _compiled(template: Template, entangler: str, level: int, verify: bool) -> N
     return replace(program, certificate=certified(program, network, audit))
 
 
-def _best(source: Template, entangler: str, level: int, audit: Audit) -> tuple[Network, list[Wire]]:
+def _best(source: Template, entangler: str, level: int, audit: Audit | None) -> tuple[Network, list[Wire]]:
     """The network with the fewest entanglers and then pulses, and the plans of its wires."""
     if level == 0:
         network = _network(source.n_qubits, source.operations)
@@ -103,11 +103,10 @@ def _variants(operations: Sequence[Operation], level: int) -> Iterator[Sequence[
     yield operations
     if level < 2:
         return
-    seen = {tuple(operations)}
     shorter = with_shorter_runs(operations)
-    if tuple(shorter) not in seen:
-        seen.add(tuple(shorter))
+    if shorter is not None:
         yield shorter
+    seen: set[tuple[Operation, ...]] = set()
     for seed in range(_VARIANTS):
         made = with_parity_networks(operations, seed)
         if made is None:

@@ -47,10 +47,19 @@ class Canonical(NamedTuple):
 
 def rotation_matrix(first: Vector, second: Vector, angle: float) -> Matrix:
     """exp(-i angle/2 (first.sigma x second.sigma)), 4 x 4."""
-    one, two = np.tensordot(first, _BASIS, 1), np.tensordot(second, _BASIS, 1)
-    result: Matrix = (-1j * math.sin(angle / 2)) * np.einsum("ab,cd->acbd", one, two).reshape(4, 4)
-    result.flat[::5] += math.cos(angle / 2)
-    return result
+    c, s = math.cos(angle / 2), -1j * math.sin(angle / 2)
+    x, y, z = first
+    up, down, level = s * complex(x, -y), s * complex(x, y), s * z  # -i sin times the entries of first.sigma
+    x, y, z = second
+    right, left = complex(x, -y), complex(x, y)
+    return np.array(
+        [
+            [c + level * z, level * right, up * z, up * right],
+            [level * left, c - level * z, up * left, -up * z],
+            [down * z, down * right, c - level * z, -level * right],
+            [down * left, -down * z, -level * left, c + level * z],
+        ]
+    )
 
 
 def product_of(rotations: list[tuple[Vector, Vector, float]]) -> Matrix:

@@ -16,14 +16,17 @@ from qstore.circuit import Operation
 _LINEAR = {"cx", "swap"}
 
 
-def with_shorter_runs(operations: Sequence[Operation]) -> list[Operation]:
-    """The operations with every run of CX and SWAP gates replaced where fewer CX do the same."""
+def with_shorter_runs(operations: Sequence[Operation]) -> list[Operation] | None:
+    """The operations with runs of CX and SWAP gates replaced where fewer CX do the same; None where there are none."""
     result: list[Operation] = []
     rest = list(operations)
+    changed = False
     while rest:
         before, run, rest = _first_run(rest)
-        result += [*before, *_shorter(run)]
-    return result
+        shorter = _shorter(run)
+        changed = changed or shorter is not run
+        result += [*before, *shorter]
+    return result if changed else None
 
 
 def _first_run(
