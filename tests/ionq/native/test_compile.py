@@ -99,6 +99,21 @@ def test_a_layer_of_cx_between_all_pairs_takes_one_less_than_qubits():
     assert compile_native(circuit).gate_counts[1] == 5
 
 
+@pytest.mark.parametrize(("n", "plain", "fewest"), [(3, 6, 5), (8, 21, 19)])
+def test_the_ends_of_an_ising_chain_are_compressed(n, plain, fewest):
+    random = np.random.default_rng(n)
+    circuit = qs.QuantumCircuit(n)
+    for _ in range(3):
+        for q in range(n - 1):
+            circuit.rzz(q, q + 1, random.uniform(-3, 3))
+        for q in range(n):
+            circuit.rx(q, random.uniform(-3, 3))
+    assert compile_native(circuit, level=1).gate_counts[1] == plain
+    program = compile_native(circuit)
+    assert program.gate_counts[1] == fewest
+    assert program.certificate.error < 1e-10
+
+
 def test_blocks_of_two_qubits_share_their_pulses():
     random = np.random.default_rng(3)
     circuit = qs.QuantumCircuit(4)

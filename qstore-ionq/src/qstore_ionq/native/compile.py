@@ -20,6 +20,7 @@ from qstore.compiler import MAX_CHECKED_QUBITS, lower_initialize
 from qstore.errors import OptionError
 from qstore_ionq.native.blocks import arranged
 from qstore_ionq.native.checking import certified
+from qstore_ionq.native.fermions import compressed
 from qstore_ionq.native.frames import Wire
 from qstore_ionq.native.gates import items_of
 from qstore_ionq.native.linear import with_shorter_runs
@@ -67,7 +68,9 @@ def _compiled(template: Template, entangler: str, level: int, verify: bool) -> N
     source, preparation = template, None
     if "initialize" in template.gates:
         source, preparation = lower_initialize(template)
-    audit = Audit() if verify and source.n_qubits > MAX_CHECKED_QUBITS else None  # smaller ones are checked as a whole
+    audit = (
+        Audit() if verify and source.n_qubits > MAX_CHECKED_QUBITS else None
+    )  # smaller ones are checked as a whole
     network, wires = _best(source, entangler, level, audit)
     ops = lowered(network, wires, entangler)
     program = NativeProgram.of(template, source, preparation, network, ops, entangler)
@@ -84,6 +87,9 @@ def _best(source: Template, entangler: str, level: int, audit: Audit | None) -> 
     best: tuple[tuple[int, int], Network, list[Wire]] | None = None
     for operations in _variants(source.operations, level):
         network = simplified(_network(source.n_qubits, operations), audit)
+        if level == 2:
+            shorter = compressed(network)
+            network = simplified(shorter, audit) if shorter is not network else network
         if best is not None and network.n_entanglers > best[0][0]:
             continue
         options = [network]
