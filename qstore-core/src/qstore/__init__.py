@@ -8,6 +8,7 @@ Importing this pulls in numpy and pluggy and nothing heavier.
 """
 
 from qstore import errors
+from qstore.accounting import Budget, Ledger
 from qstore.batch import (
     BatchResult,
     Capabilities,
@@ -22,6 +23,7 @@ from qstore.batch import (
     StateVector,
     Variance,
     bitstring,
+    run_context,
 )
 from qstore.circuit import I, Observable, Parameter, QuantumCircuit, Template, X, Y, Z
 from qstore.circuit import interchange as _interchange
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchResult",
+    "Budget",
     "Capabilities",
     "CircuitBatch",
     "Counts",
@@ -45,6 +48,7 @@ __all__ = [
     "Estimate",
     "Expectations",
     "I",
+    "Ledger",
     "NoiseModel",
     "Observable",
     "Parameter",
@@ -65,6 +69,7 @@ __all__ = [
     "get_gradient_method",
     "run",
     "run_async",
+    "run_context",
     "value_and_vjp",
     "value_and_vjp_async",
 ]

@@ -15,6 +15,7 @@ from qstore.batch.outputs import (
     Variance,
 )
 from qstore.batch.result import BatchResult, bitstring
+from qstore.batch.runs import Run, current_run, process_rank, run_context, state_home
 
 __all__ = [
     "ALL_GATES",
@@ -28,8 +29,13 @@ __all__ = [
     "NoiseModel",
     "Output",
     "Probabilities",
+    "Run",
     "Samples",
     "StateVector",
     "Variance",
     "bitstring",
+    "current_run",
+    "process_rank",
+    "run_context",
+    "state_home",
 ]

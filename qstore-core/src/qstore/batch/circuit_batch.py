@@ -8,7 +8,6 @@ and its first axis is the batch. That is the only place where batches come from;
 from __future__ import annotations
 
 import cmath
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qstore.batch.outputs import EXACT_ONLY, NEEDS_SHOTS, OUTPUT_TYPES, Counts, Output, Probabilities
+from qstore.batch.runs import current_run
 from qstore.batch.streams import stream_keys
 from qstore.circuit import CircuitView, Observable, Parameter, QuantumCircuit, Template
 from qstore.errors import BindingError, OptionError, nearest_names
@@ -40,6 +40,7 @@ class CircuitBatch:
         seed: what the stream keys were made from; None for an exact batch.
         size: number of rows, B.
         per_sample: the names of the per-sample bindings.
+        run: the name of the run that it was made in; part of the tags of its jobs.
     """
 
     circuit: Template
@@ -50,6 +51,7 @@ class CircuitBatch:
     size: int
     per_sample: frozenset[str]
     _keys: NDArray[np.uint64] | None = field(default=None, repr=False)
+    run: str = ""
 
     @classmethod
     def of(
@@ -69,7 +71,8 @@ class CircuitBatch:
             bindings: an array for every parameter of the circuit, none for others.
             outputs: by default `Counts()` with shots and `Probabilities()` without.
             shots: at least 1, or None for exact results.
-            seed: makes shot outcomes repeat exactly; None draws one, which the result records.
+            seed: makes shot outcomes repeat exactly; None draws one, which the result records. In a named run what
+                is drawn repeats when the script is started again (`qstore.batch.runs`).
             stream_keys: (B,) keys carried over from the batch that this one is derived from.
 
         Raises:
@@ -85,11 +88,12 @@ class CircuitBatch:
         outputs = outputs if outputs is not None else (Probabilities() if shots is None else Counts())
         _check_outputs(template, outputs, shots)
         arrays, per_sample, size = _checked_bindings(template, bindings or {})
+        run = current_run()
         if shots is None:
             seed = None  # nothing is drawn, so there is nothing to repeat
         elif seed is None and stream_keys is None:
-            seed = int.from_bytes(os.urandom(8), "little") >> 1
-        return cls(template, arrays, outputs, shots, seed, size, per_sample, stream_keys)
+            seed = run.draw_seed(template.fingerprint, arrays, shots, outputs)
+        return cls(template, arrays, outputs, shots, seed, size, per_sample, stream_keys, run.name)
 
     @property
     def stream_keys(self) -> NDArray[np.uint64]:
@@ -108,7 +112,7 @@ class CircuitBatch:
         New `bindings` must be arrays that are valid already; `size` and `per_sample` are taken from them.
         """
         values = {name: getattr(self, name) for name in
-                  ("circuit", "bindings", "outputs", "shots", "seed", "size", "per_sample", "_keys")}  # fmt: skip
+                  ("circuit", "bindings", "outputs", "shots", "seed", "size", "per_sample", "_keys", "run")}  # fmt: skip
         if self.shots is not None and "_keys" not in changes:
             values["_keys"] = self.stream_keys
         values.update(changes)

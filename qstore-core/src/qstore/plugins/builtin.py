@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from qstore.plugins.hookspecs import hookimpl
-from qstore.plugins.specs import CommandSpec, GradientSpec
+from qstore.plugins.specs import CommandSpec, ConverterSpec, GradientSpec
 
-__all__ = ["qstore_commands", "qstore_gradient_methods"]
+__all__ = ["qstore_commands", "qstore_converters", "qstore_gradient_methods"]
 
 _API = (1, 0)
 
@@ -25,11 +25,22 @@ def qstore_gradient_methods() -> tuple[GradientSpec, ...]:
 
 
 @hookimpl
+def qstore_converters() -> tuple[ConverterSpec, ...]:
+    """The text formats of the core."""
+    return (
+        ConverterSpec(name="qasm2", summary="OpenQASM 2 text", matches="qstore.circuit.qasm2:matches",
+                      to_qstore="qstore.circuit.qasm2:loads", from_qstore="qstore.circuit.qasm2:dumps", api_version=_API),
+    )  # fmt: skip
+
+
+@hookimpl
 def qstore_commands() -> tuple[CommandSpec, ...]:
     """The commands of the core."""
     return (
         CommandSpec(name="backends", summary="list the backends that are installed",
                     factory="qstore.cli.backends:add", api_version=_API),
+        CommandSpec(name="jobs", summary="list, show, resume and cancel jobs at services",
+                    factory="qstore.cli.jobs:add", api_version=_API),
         CommandSpec(name="doctor", summary="show what is installed, what is broken and why",
                     factory="qstore.cli.doctor:add", api_version=_API),
     )  # fmt: skip

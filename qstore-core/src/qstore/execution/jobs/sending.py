@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sending a job: written down before the first byte leaves, and written down what came of it, whatever is cancelled.
+
+The request and the journal entry after it are a task of their own. Whoever waits for it may be cancelled; it is not,
+or a paid job would be accepted and its id lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from decimal import Decimal
+from typing import NamedTuple
+
+from qstore.errors import ExecutionError, QStoreError, TransportError
+from qstore.execution.clock import Deadline
+from qstore.execution.job_rows import JobRow, JobState
+from qstore.execution.jobs.contract import JobRequest, NotAccepted, RemoteJob, Unclear
+from qstore.execution.jobs.desk import Desk, still_running, written
+
+__all__ = ["Sending", "release", "reserve", "send", "settle"]
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 10.0
+"""How long a cancelled caller waits for a request that is under way to be written down."""
+
+
+class _Answer(NamedTuple):
+    row: JobRow
+    said: RemoteJob | NotAccepted | Unclear | QStoreError
+
+
+Sending = set["asyncio.Task[_Answer]"]
+"""The requests that are under way; a task that nothing refers to may be collected while it runs."""
+
+
+async def send(
+    desk: Desk, request: JobRequest, row: JobRow, deadline: Deadline, sending: Sending
+) -> tuple[JobRow, RemoteJob | None]:
+    """Send a job until it is accepted or its fate is unclear.
+
+    Returns:
+        Its row, ACCEPTED with what the service said, or AMBIGUOUS.
+
+    Raises:
+        BudgetExceeded: it costs more than is left.
+        TransportError: the service does not accept it, and the retries are used up.
+        StillRunning: nor does it before the deadline.
+        QStoreError: the service refuses it.
+    """
+    tries, spent = 0, 0
+    while True:
+        await desk.wait_until_allowed(row, deadline)
+        row = await reserve(desk, request, row)
+        task = asyncio.get_running_loop().create_task(_sent_once(desk, request, row))
+        sending.add(task)
+        task.add_done_callback(sending.discard)
+        task.add_done_callback(_heard)
+        row, said = await _outcome(desk, task, row, deadline)
+        if isinstance(said, RemoteJob):
+            desk.quota.succeeded(spent)
+            return row, said
+        if isinstance(said, QStoreError):
+            raise said
+        if row.state is JobState.AMBIGUOUS:
+            desk.pause(getattr(said, "retry_after_s", None))
+            return row, None
+        assert isinstance(said, NotAccepted)
+        try:
+            if not said.retryable:
+                raise TransportError(
+                    f"{desk.service.name!r} does not accept job {row.tag[:12]}: {said}."
+                ) from said
+            spent = await desk.wait_to_try_again(said, tries, row, deadline)
+        except QStoreError:
+            await release(desk, row)
+            raise
+        tries += 1
+
+
+async def reserve(desk: Desk, request: JobRequest, row: JobRow) -> JobRow:
+    """Set the money for a new job aside, if money is counted."""
+    if row.state is not JobState.NEW or desk.ledger is None or not request.paid:
+        return row
+    await asyncio.to_thread(desk.ledger.reserve, row.ledger_tag, request.estimated_usd, desk.budget)
+    note = f"${request.estimated_usd}"
+    return await written(desk.journal.record(row.tag, JobState.RESERVED, note, ledger=str(desk.ledger.path)))
+
+
+async def release(desk: Desk, row: JobRow) -> JobRow:
+    """Give the money back for a job that is not going to be sent now."""
+    if row.state is not JobState.RESERVED or desk.ledger is None:
+        return row
+    await asyncio.to_thread(desk.ledger.release, row.ledger_tag)
+    return await written(desk.journal.record(row.tag, JobState.NEW, "its reservation was released"))
+
+
+async def settle(desk: Desk, row: JobRow, billed_usd: Decimal | None, entry: str = "") -> None:
+    """Put the bill in the place of the reservation, or of another entry of the ledger."""
+    if desk.ledger is None or not row.paid:
+        return
+    try:
+        await asyncio.to_thread(desk.ledger.settle, entry or row.ledger_tag, billed_usd, desk.budget)
+    except ExecutionError:
+        # The reservation stays, so that too much counts as spent rather than too little.
+        log.warning("The bill of job %s is not in the ledger.", row.job_id, exc_info=True)
+
+
+def _heard(task: asyncio.Task[_Answer]) -> None:
+    """Take note of an error that nobody waits for any more; the journal has it."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _outcome(desk: Desk, task: asyncio.Task[_Answer], row: JobRow, deadline: Deadline) -> _Answer:
+    left_s = deadline.left_s()
+    try:
+        await asyncio.wait({task}, timeout=None if left_s == float("inf") else left_s)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=GRACE_S)
+        raise
+    if not task.done():
+        raise still_running(desk, row)
+    return task.result()
+
+
+async def _sent_once(desk: Desk, request: JobRequest, row: JobRow) -> _Answer:
+    resubmitted = row.submissions > 0
+    record = desk.journal.record
+    times: dict[str, float | None] = {"sent_s": desk.clock.time()}
+    if not resubmitted:
+        times["sent_server_s"] = desk.server_time_s()  # a search has to reach back to the first time
+    row = await written(record(row.tag, JobState.SENT, "", **times))
+    # Nothing was sent before this line; from here on, a process that dies leaves a row that says so.
+    said: RemoteJob | NotAccepted | Unclear | QStoreError
+    try:
+        said = await desk.service.submit(request)
+    except (NotAccepted, Unclear) as exc:
+        said = exc
+    except (OSError, ExecutionError) as exc:
+        said = Unclear(
+            str(exc)
+        )  # trouble on the way, or with the answer: neither says that nothing was accepted
+    except QStoreError as exc:
+        said = exc
+    except Exception as exc:
+        # A mistake in the service's code says nothing about the request either, but repeating it mends nothing.
+        what = f"{type(exc).__name__}: {exc}"
+        await written(record(row.tag, JobState.AMBIGUOUS, what))
+        raise ExecutionError(
+            f"Sending job {row.tag[:12]} to {desk.service.name!r} raised {what}. It may have been accepted; the next start "
+            f"under the run name {desk.journal.run!r} looks for it."
+        ) from exc
+    if isinstance(said, RemoteJob):
+        return _Answer(await _accepted(desk, row, said), said)
+    if isinstance(said, Unclear) or resubmitted:
+        # Sent before without an answer: that this one was refused says nothing of the one before.
+        row = await written(record(row.tag, JobState.AMBIGUOUS, str(said)))
+    elif isinstance(said, NotAccepted):
+        state = JobState.RESERVED if desk.ledger is not None and row.paid else JobState.NEW
+        row = await written(record(row.tag, state, str(said)))
+    else:
+        if desk.ledger is not None and row.paid:
+            await asyncio.to_thread(desk.ledger.release, row.ledger_tag)
+        row = await written(record(row.tag, JobState.NEW, str(said)))
+    return _Answer(row, said)
+
+
+async def _accepted(desk: Desk, row: JobRow, job: RemoteJob) -> JobRow:
+    try:
+        return await written(
+            desk.journal.record(row.tag, JobState.ACCEPTED, job_id=job.job_id, accepted_s=desk.clock.time())
+        )
+    except ExecutionError:
+        # The disk is full, say. The row says SENT, so that the job is found again; and its id is in the log.
+        log.exception("Job %s was accepted as %s, which cannot be written down.", row.tag[:12], job.job_id)
+        raise

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger and the price models: no number of processes together spends more than a budget."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+import qstore as qs
+from qstore.accounting import Budget, ContractPrice, GateShotPrice, Ledger, ShotPrice
+from qstore.accounting import ledger as ledger_module
+from qstore.errors import BudgetExceeded, ExecutionError, OptionError
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "folder" / "ledger.sqlite") as made:
+        yield made
+
+
+def figures(ledger, name="default"):
+    found = ledger.report()[name]
+    return (found.reserved_usd, found.settled_usd, found.today_usd, found.jobs)
+
+
+def test_reserve_settle_and_release(ledger):
+    ledger.reserve("a", Decimal("1.50"), Budget(10))
+    ledger.reserve("b", Decimal(2), Budget(10))
+    assert figures(ledger) == (Decimal("3.5"), 0, Decimal("3.5"), 2)
+    ledger.settle("a", Decimal("1.25"))
+    ledger.release("b")
+    assert figures(ledger) == (0, Decimal("1.25"), Decimal("1.25"), 1)
+
+
+def test_every_call_counts_once_per_tag(ledger):
+    for _ in range(3):
+        ledger.reserve("a", Decimal(4), Budget(5))
+    assert figures(ledger) == (4, 0, 4, 1)
+    for bill in (3, 4, None):
+        ledger.settle("a", None if bill is None else Decimal(bill))
+    ledger.release("a")
+    ledger.reserve("a", Decimal(4), Budget(5))
+    assert figures(ledger) == (0, 3, 3, 1)
+    ledger.reserve("b", Decimal(2), Budget(5))
+    ledger.release("b")
+    ledger.release("b")
+    ledger.reserve("b", Decimal(2), Budget(5))
+    assert figures(ledger)[0] == 2
+
+
+def test_a_bill_that_nobody_knows_counts_as_reserved(ledger):
+    ledger.reserve("a", Decimal(4), Budget(5))
+    ledger.settle("a", None)
+    assert figures(ledger) == (0, 4, 4, 1)
+
+
+def test_a_bill_without_a_reservation_is_entered(ledger):
+    ledger.settle("a", Decimal(4), Budget(5))
+    ledger.settle("b", Decimal(1))
+    assert figures(ledger) == (0, 4, 4, 1)
+    assert figures(ledger, "unlimited") == (0, 1, 1, 1)
+
+
+def test_more_than_is_left_is_refused_with_the_figures(ledger):
+    ledger.reserve("a", Decimal("7.25"), Budget(10, name="thesis"))
+    with pytest.raises(BudgetExceeded, match=re.escape(
+        f"This needs $3, but of the $10 of budget 'thesis' $2.75 are left ($7.25 are spent or reserved, says {ledger.path}). "
+        "Nothing was sent; ask for less, raise the budget, or count under another name: Budget(..., name=...)."
+    )):  # fmt: skip
+        ledger.reserve("b", Decimal(3), Budget(10, name="thesis"))
+    ledger.reserve("b", Decimal("2.75"), Budget(10, name="thesis"))
+    ledger.reserve("c", Decimal(3), Budget(10, name="other"))
+
+
+def test_all_or_none(ledger):
+    with pytest.raises(BudgetExceeded):
+        ledger.reserve_all({"a": Decimal(3), "b": Decimal(3)}, Budget(5))
+    assert ledger.report() == {}
+    ledger.reserve("a", Decimal(3), Budget(5))
+    ledger.reserve_all({"a": Decimal(3), "b": Decimal(2)}, Budget(5))
+    assert figures(ledger)[0] == 5
+
+
+def test_a_day_has_its_own_limit(ledger, monkeypatch):
+    budget = Budget(10, daily_usd=3)
+    monkeypatch.setattr(ledger_module, "_today", lambda: "2026-11-20")
+    ledger.reserve("a", Decimal(2), budget)
+    with pytest.raises(BudgetExceeded, match=r"of the \$3 of budget 'default' \$1 are left today"):
+        ledger.reserve("b", Decimal(2), budget)
+    monkeypatch.setattr(ledger_module, "_today", lambda: "2026-11-21")
+    ledger.reserve("b", Decimal(2), budget)
+    assert figures(ledger) == (4, 0, 2, 2)
+
+
+def test_sums_are_exact(ledger):
+    for n in range(100):
+        ledger.reserve(f"job-{n}", Decimal("0.1"), Budget(10))
+    with pytest.raises(BudgetExceeded):
+        ledger.reserve("one more", Decimal("0.000000001"), Budget(10))
+    assert figures(ledger)[0] == 10
+
+
+def test_a_reservation_is_rounded_up(ledger):
+    ledger.reserve("a", Decimal("1e-12"), Budget(1))
+    assert figures(ledger)[0] == Decimal("1e-9")
+
+
+def test_threads_together_keep_to_the_budget(ledger):
+    def reserve(n):
+        try:
+            ledger.reserve(f"job-{n}", Decimal("0.30"), Budget("11.10"))
+        except BudgetExceeded:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(reserve, range(100))) == 37
+
+
+CHILD = """
+import sys
+from decimal import Decimal
+from qstore.accounting import Budget, Ledger
+from qstore.errors import BudgetExceeded
+done = 0
+with Ledger(sys.argv[1]) as ledger:
+    for n in range(40):
+        try:
+            ledger.reserve(f"{sys.argv[2]}-{n}", Decimal("0.30"), Budget("11.10"))
+            done += 1
+        except BudgetExceeded:
+            pass
+print(done)
+"""
+
+
+def test_processes_together_keep_to_the_budget(tmp_path):
+    path = str(tmp_path / "ledger.sqlite")
+    children = [subprocess.Popen([sys.executable, "-c", CHILD, path, str(n)], stdout=subprocess.PIPE, text=True)
+                for n in range(3)]  # fmt: skip
+    assert sum(int(child.communicate()[0]) for child in children) == 37
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_opens_its_own_handle(ledger):
+    ledger.reserve("parent", Decimal(1), Budget(10))
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            ledger.reserve("child", Decimal(2), Budget(10))
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    ledger.reserve("later", Decimal(4), Budget(10))
+    assert figures(ledger)[0] == 7
+
+
+def test_a_ledger_that_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExecutionError, match=r"The ledger .* cannot be made: .* Set QSTORE_HOME\."):
+        Ledger(tmp_path / "file" / "ledger.sqlite").reserve("a", Decimal(1))
+    (tmp_path / "ledger.sqlite").write_text("no database, but long enough to be looked at " * 100)
+    with pytest.raises(
+        ExecutionError, match=r"The ledger .* cannot be used: it is no database; move it away"
+    ):
+        Ledger(tmp_path / "ledger.sqlite").reserve("a", Decimal(1))
+
+
+def test_a_ledger_of_a_later_release_is_left_alone(ledger):
+    ledger.reserve("a", Decimal(1))
+    ledger._open().write(lambda t: t.connection.execute("PRAGMA user_version=99"))
+    ledger.close()
+    with pytest.raises(ExecutionError, match=r"written by a later qstore \(format 99, this one has 1\)"):
+        ledger.reserve("b", Decimal(1))
+
+
+def test_a_full_disk_reserves_nothing_and_is_survived(ledger):
+    ledger.reserve("a", Decimal(1), Budget(10))
+    database = ledger._open()
+    pages = database.write(lambda t: t.connection.execute("PRAGMA page_count").fetchone()[0])
+    database.submit(lambda t: t.connection.execute(f"PRAGMA max_page_count={pages}")).result()
+    with pytest.raises(ExecutionError, match="the disk is full; free some space"):
+        ledger.reserve_all({f"job-{n}" * 50: Decimal("0.001") for n in range(1000)}, Budget(10))
+    database.submit(lambda t: t.connection.execute("PRAGMA max_page_count=1000000")).result()
+    assert figures(ledger) == (1, 0, 1, 1)
+    ledger.reserve("b", Decimal(1), Budget(10))
+
+
+def test_one_commit_serves_many_callers_and_a_mistake_only_its_own(ledger):
+    database = ledger._open()
+    gate = threading.Event()
+    first = database.submit(lambda _: gate.wait(10))
+    good = [database.submit(lambda _, n=n: n) for n in range(50)]
+    bad = database.submit(lambda _: 1 / 0)
+    table = database.submit(lambda t: t.connection.execute("INSERT INTO nowhere VALUES (1)"))
+    gate.set()
+    assert first.result()
+    assert [each.result() for each in good] == list(range(50))
+    with pytest.raises(ZeroDivisionError):
+        bad.result()
+    with pytest.raises(ExecutionError, match="no such table: nowhere"):
+        table.result()
+    ledger.close()
+    with pytest.raises(ExecutionError, match="is closed; nothing was written"):
+        database.write(lambda _: None)
+
+
+@pytest.mark.parametrize("amount", [-1, "NaN", "inf", "many", None, [], True - 2])
+def test_budgets_are_amounts_of_money(amount):
+    with pytest.raises(OptionError, match="total_usd must be an amount of dollars from 0 up"):
+        Budget(amount)
+
+
+def test_budgets_are_values():
+    assert Budget(5) == Budget("5.00") == qs.Budget(Decimal(5), None, "default")
+    assert Budget(0.1).total_usd == Decimal("0.1")
+    assert repr(Budget(5, 1, "x")) == "Budget(total_usd=Decimal('5'), daily_usd=Decimal('1'), name='x')"
+    for name in ("", "unlimited", 5):
+        with pytest.raises(OptionError, match="A budget's name is a string other than"):
+            Budget(5, name=name)
+    with pytest.raises(OptionError, match="An amount must be below four billion dollars"):
+        Ledger("unused").reserve("a", Decimal("1e12"))
+
+
+def test_the_ledger_lies_in_the_state_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("QSTORE_HOME", str(tmp_path))
+    assert Ledger().path == tmp_path / "ledger.sqlite"
+    assert not Ledger().path.exists()
+    assert repr(Ledger("x.sqlite")) == "Ledger('x.sqlite')"
+
+
+# Prices
+
+SHOT = ShotPrice(per_task=Decimal("0.30"), per_shot=Decimal("0.03"), source="s", as_of=date(2026, 1, 1))
+GATE = GateShotPrice(per_1q=Decimal("0.000220"), per_2q=Decimal("0.000975"), minimum=Decimal("12.4166"),
+                     minimum_mitigated=Decimal("97.50"), source="s", as_of=date(2025, 2, 26))  # fmt: skip
+RATES = ContractPrice(per_second=Decimal("0.5"), per_1q=Decimal("0.001"), per_2q=Decimal("0.01"), minimum=Decimal(1),
+                      source="s", as_of=date(2026, 1, 1))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("price", "job", "usd"),
+    [
+        (SHOT, {"shots": 1000}, "30.30"),
+        (SHOT, {"shots": 1000, "circuits": 20, "two_qubit": 99, "mitigated": True}, "606.00"),
+        (SHOT, {"shots": 1, "circuits": 0}, "0"),
+        (GATE, {"shots": 100, "one_qubit": 10, "two_qubit": 5}, "12.4166"),
+        (GATE, {"shots": 100, "one_qubit": 10, "two_qubit": 5, "mitigated": True, "circuits": 2}, "195.00"),
+        (GATE, {"shots": 10_000, "one_qubit": 100, "two_qubit": 100}, "1195"),
+        (GATE, {"shots": 100_000, "one_qubit": 1, "two_qubit": 1, "mitigated": True}, "119.5"),
+        (RATES, {"shots": 10, "seconds": 0.5}, "1"),
+        (RATES, {"shots": 100, "seconds": 4.0, "one_qubit": 10, "two_qubit": 5, "circuits": 3}, "20"),
+    ],
+)
+def test_quotes(price, job, usd):
+    assert price.quote(**job) == Decimal(usd)
+
+
+@pytest.mark.parametrize("name", ["shots", "one_qubit", "two_qubit", "circuits", "seconds"])
+@pytest.mark.parametrize("price", [SHOT, GATE, RATES])
+def test_quotes_check_their_numbers(price, name):
+    with pytest.raises(OptionError, match=f"{name} must be a number from 0 up, got -1"):
+        price.quote(**({"shots": 1} | {name: -1}))
