@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qstore_ionq.backend import IonQBackend
     from qstore_ionq.configuration import configure
+    from qstore_ionq.native import IonQNativeCompiler, IonQOptimizer, compile_native
     from qstore_ionq.results import IncompleteJob
     from qstore_ionq.secret import Secret
 
-__all__ = ["IncompleteJob", "IonQBackend", "Secret", "configure"]
+__all__ = [
+    "IncompleteJob",
+    "IonQBackend",
+    "IonQNativeCompiler",
+    "IonQOptimizer",
+    "Secret",
+    "compile_native",
+    "configure",
+]
 
 _HOMES = {
     "IncompleteJob": "qstore_ionq.results",
     "IonQBackend": "qstore_ionq.backend",
+    "IonQNativeCompiler": "qstore_ionq.native",
+    "IonQOptimizer": "qstore_ionq.native",
     "Secret": "qstore_ionq.secret",
+    "compile_native": "qstore_ionq.native",
     "configure": "qstore_ionq.configuration",
 }
 
