@@ -54,8 +54,9 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("qstore-core/pyproje
 CONSTRAINTS = ("-c", str(Path("constraints.txt").resolve()))
 BUILD_TOOLS = ("hatchling", "editables", "build")
 TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "cirq-core", "pennylane")
+CLIENTS = ("cirq-ionq", "qiskit", "qiskit-ionq", "pennylane-ionq", "amazon-braket-sdk", "ply")
 BENCH_PEERS = (
-    "jax", "tensorcircuit-ng", "pennylane", "pennylane-lightning", "qulacs", "torch", "cirq-core", "qsimcirq", "qiskit-aer",
+    *CLIENTS, "jax", "tensorcircuit-ng", "pennylane", "pennylane-lightning", "qulacs", "torch", "cirq-core", "qsimcirq", "qiskit-aer",
 )  # fmt: skip
 BENCH_PARTS = (
     ("train",), ("train", "--wide"), ("single", "--table", "big"), ("single", "--table", "shots"),
@@ -86,7 +87,7 @@ def build_wheels(session: nox.Session, folder: Path) -> dict[str, str]:
 
 def run_tests(session: nox.Session) -> None:
     """All distributions in one environment; a `-m` of the user's replaces ours, as pytest keeps the last."""
-    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo"))
+    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator"))
     session.run("python", "-m", "pytest", "-n", "2", "-m", "not slow", "tests", *session.posargs)
 
 
@@ -114,14 +115,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typecheck(session: nox.Session) -> None:
     """Check types, strictly."""
-    install(session, "mypy", extras=("viz", "progress", "demo"))
+    install(session, "mypy", extras=("viz", "progress", "demo", "emulator"))
     session.run("mypy", *session.posargs)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Run every docstring example and every Python block of the documents, and follow their relative links."""
-    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo"))
+    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator"))
     sources = [f"{dist.path}/src" for dist in DISTS.values()]
     session.run("python", "-m", "pytest", "--doctest-modules", *sources, "tests/docs", *session.posargs)
 
@@ -160,10 +161,18 @@ def stranger(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Compare 2,000 random circuits with Cirq; `-- --count` and `-- --seed` for others."""
+    """Compare 2,000 random circuits, and 1,000 compiled ones, with Cirq; `-- --count` and `-- --seed` for others."""
     install(session, *TEST_TOOLS)
     session.chdir("tests")
     session.run("python", "-m", "fuzz.run", *session.posargs)
+    session.run("python", "-m", "fuzz.native", *session.posargs)
+
+
+@nox.session
+def clients(session: nox.Session) -> None:
+    """Run the other IonQ clients, as they are, against the emulator."""
+    install(session, *TEST_TOOLS, *CLIENTS, extras=("emulator",))
+    session.run("python", "-m", "pytest", "tests/clients", "tests/judges/test_qasm2_against_qiskit.py", *session.posargs)
 
 
 @nox.session
@@ -182,7 +191,7 @@ def bench_tfq(session: nox.Session) -> None:
 @nox.session(requires=["bench-tfq"])
 def bench(session: nox.Session) -> None:
     """Measure side by side with other simulators and write docs/benchmarks.md; a part with `-- train|single ...`."""
-    install(session, *BENCH_PEERS)
+    install(session, *BENCH_PEERS, extras=("emulator",))
     tfq = Path(session.virtualenv.location).resolve().parent / "bench-tfq" / "bin" / "python"
     session.chdir("tests")
     parts = [session.posargs] if session.posargs else BENCH_PARTS

@@ -52,5 +52,11 @@ def test_the_async_line_runs_in_a_coroutine_and_so_does_the_blocking_one():
 
 
 def test_a_vendors_backend_that_is_not_installed_comes_with_the_command_that_installs_it():
-    with pytest.raises(qs.errors.BackendUnavailable, match="pip install qstore-ionq"):
-        qs.get_backend("ionq.simulator", noise="aria-1")
+    with pytest.raises(qs.errors.BackendUnavailable, match="pip install qstore-rigetti"):
+        qs.get_backend("rigetti.ankaa")
+
+
+def test_the_ionq_line_makes_a_backend(monkeypatch):
+    pytest.importorskip("qstore_ionq")
+    monkeypatch.setenv("IONQ_API_KEY", "none")
+    assert qs.get_backend("ionq.simulator", noise="aria-1").name == "ionq.simulator"
