@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from bench.report import machine, replace_section, rows
 from qstore.circuit.qasm2 import loads
-from qstore_ionq.native import compile_native
 from qstore_ionq.native import compile as compiling
+from qstore_ionq.native import compile_native
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 ROUNDS = 3

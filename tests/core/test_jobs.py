@@ -4,6 +4,8 @@
 import asyncio
 import random
 import re
+import threading
+from concurrent.futures import Future
 from decimal import Decimal
 
 import pytest
@@ -189,13 +191,13 @@ def test_what_was_certainly_not_accepted_is_sent_again(bench, word, times):
 
 
 def test_the_wait_that_the_service_asks_for_is_kept_by_all_jobs(bench):
+    # One of two is refused; the other one's next job would be sent long before the time is over.
     b = bench(submit=["throttled 2 s"])
-    b.run(*(job(n) for n in range(20)))
-    times = [at for method, at in b.service.times if method == "submit"]
-    refused = times[0]
-    later = [at - refused for at in times[1:] if at > refused]
-    assert later
-    assert min(later) >= 2.0  # that nobody waits much longer is shown for `Backoff`
+    b.run(*(job(n) for n in range(20)), max_in_flight=2)
+    refused, other, *later = [at for method, at in b.service.times if method == "submit"]
+    assert other - refused < 0.1
+    assert len(later) == 19
+    assert min(later) - refused >= 2.0  # that nobody waits much longer is shown for `Backoff`
 
 
 def test_a_service_that_never_accepts_is_given_up_after_a_hundred_retries(bench):
@@ -354,6 +356,43 @@ def test_a_resubmission_that_is_refused_is_looked_for_again(bench):
     assert b.service.calls["submit"] == 3
     assert b.service.calls["find"] > 2
     assert b.billed(job()) == 1
+
+
+def test_a_resubmission_that_is_refused_does_not_make_the_job_unsent(bench):
+    # The first request turns up after the second one was refused; a third one would pay again.
+    b = bench(lag_s=61.0, submit=["accepted, lost", "throttled"])
+    (done,) = b.run(job(), on_ambiguous="resubmit")
+    assert done.job_id == "job-1"
+    assert b.billed(job()) == 1
+
+
+def test_a_search_does_not_mistake_an_earlier_failure_for_the_lost_job(bench):
+    b = bench(course="fails")
+    with pytest.raises(JobFailed):
+        b.run(job(paid=False))
+    b.server.course = "quick"
+    b.restart(submit=["lost"])
+    (done,) = b.run(job(paid=False))
+    assert done.job_id == "job-2"
+
+
+def test_nothing_is_sent_before_the_journal_has_acknowledged_it(bench):
+    b = bench()
+    record, seen = b.journal.record, []
+
+    def slow_record(tag, state, *arguments, **facts):
+        if state is not JobState.SENT:
+            return record(tag, state, *arguments, **facts)
+        written = Future()
+        threading.Timer(
+            0.1, lambda: written.set_result(record(tag, state, *arguments, **facts).result())
+        ).start()
+        return written
+
+    b.journal.record = slow_record
+    b.service.before["submit"] = lambda: seen.extend(row.state for row in b.journal.folder.overview())
+    b.run(job())
+    assert seen == [JobState.SENT]
 
 
 # A process that dies
@@ -671,18 +710,20 @@ def test_nobody_takes_a_job_up_while_an_abandoned_request_is_under_way(bench):
     b = bench()
     runner = b.runner()
     released = asyncio.Event()
+    real = b.service.submit
 
-    async def slow(_):
+    async def slow(request):
         await released.wait()
+        return await real(request)
 
-    b.service.sleep = slow
+    b.service.submit = slow
 
     async def abandoned():
         with pytest.raises(StillRunning):
-            await runner.run([job()], deadline_s=0.0)
-        again = asyncio.create_task(runner.run([job()]))
-        await asyncio.sleep(0.05)
-        assert b.service.calls["submit"] <= 1
+            await runner.run([job(paid=False)], deadline_s=0.0)
+        again = asyncio.create_task(runner.run([job(paid=False)]))
+        await asyncio.sleep(0.2)
+        assert b.service.calls == {}  # neither sent again nor looked for
         released.set()
         return await again
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every kind of fault, seen by a client over a real socket."""
 
+import asyncio
 import email.utils
 import gzip
 import json
@@ -398,3 +399,59 @@ def test_a_client_that_leaves_does_not_disturb_the_next(api):
 def test_every_kind_is_tested_here():
     text = Path(__file__).read_text(encoding="utf-8")
     assert [kind for kind in KINDS if f'"{kind}"' not in text] == []
+
+
+def test_all_of_it_at_once_leaves_nothing_behind(start):
+    """Every kind by chance, 20 clients at a time: afterwards all is well, and no connection or request is left over."""
+    settings = {
+        "hang": {"seconds": 0.05}, "slow": {"seconds": 0.0001, "route": "submit"}, "refuse": {"seconds": 0.02},
+        "huge": {"size": 1 << 20}, "gzip_bomb": {"size": 1 << 20}, "delay": {"seconds": 0.02},
+        "set": {"field": "status", "value": "?"},
+    }  # fmt: skip
+    plan = [
+        Fault(kind=kind, probability=0.015, stage=stage, **settings.get(kind, {}))
+        for kind, row in KINDS.items()
+        for stage in (("before", "after") if "stage" in row.takes else ("before",))
+    ]
+    api = start(FaultPlan(faults=tuple(plan), seed=3))
+    answers = asyncio.run(storm(api, 300))
+    assert {201, 200, "ReadError"} <= answers
+    assert len(api.emulator.stats.faults) > 20
+    api.emulator.clear_faults()
+    api.emulator.wait_until_idle()
+    assert api.probabilities(*BELL) == pytest.approx({"0": 0.5, "3": 0.5})
+    api.http.close()
+    traffic = api.emulator._front.traffic
+    until = time.monotonic() + 10
+    while (traffic.open_connections, traffic.in_flight) != (0, 0):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+async def storm(api, count):
+    """Submissions and looks at them; what came back."""
+    answers = set()
+    limits = httpx2.Limits(max_connections=20)
+    async with httpx2.AsyncClient(headers=dict(api.http.headers), timeout=10, limits=limits) as client:
+
+        async def ask(method, path, body=None):
+            try:
+                reply = await client.request(method, api.emulator.url + path, json=body)
+                answers.add(reply.status_code)
+                return reply.json().get("id", "x")
+            except httpx2.TransportError as exc:
+                answers.add(type(exc).__name__)
+            except (ValueError, RecursionError, AttributeError, httpx2.DecodingError):
+                answers.add("unreadable")
+            return "x"
+
+        async def work(numbers):
+            for number in numbers:
+                body = batch(BELL, [H0]) if number % 3 else job(*BELL, backend="qpu.aria-1")
+                job_id = await ask("POST", "/jobs", body | {"metadata": {"qstore_tag": str(number)}})
+                await ask("GET", f"/jobs/{job_id}")
+                await ask("GET", f"/jobs/{job_id}/results/probabilities")
+
+        numbers = iter(range(count))
+        await asyncio.gather(*(work(numbers) for _ in range(20)))
+    return answers

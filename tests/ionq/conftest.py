@@ -4,6 +4,7 @@
 import pytest
 
 from ionq.fakes import KEY
+from qstore.execution import journal
 from qstore_ionq import facts
 
 
@@ -15,6 +16,10 @@ def surroundings(tmp_path, monkeypatch):
     monkeypatch.setenv("QSTORE_IONQ_URL", "http://127.0.0.1:9/v0.4")
     monkeypatch.delenv("QSTORE_RUN", raising=False)
     monkeypatch.setattr(facts, "_known", {})
+    yield
+    for opened in journal._journals.values():
+        opened.close()
+    journal._journals.clear()
 
 
 @pytest.fixture(scope="module")

@@ -247,6 +247,20 @@ def test_a_machine_is_read_from_the_service_figure_by_figure():
 
 
 @pytest.mark.parametrize(
+    ("target", "listed", "entanglers"),
+    [
+        ("simulator", ["gpi", "zz", "ms"], ("ms", "zz")),
+        ("qpu.aria-1", ["gpi", "zz"], ("zz",)),
+        ("qpu.aria-1", [], ("ms",)),
+        ("qpu.tempo-1", ["gpi2", "zz"], ("zz",)),
+    ],
+)
+def test_native_gates_are_the_services_in_our_order(target, listed, entanglers):
+    device = read_device({"backend": target, "supported_native_gates": listed}, None, TODAY)
+    assert device.entanglers == entanglers
+
+
+@pytest.mark.parametrize(
     "entry",
     [{}, {"backend": 5}, {"backend": ""}, {"backend": "qpu.new", "qubits": "many"}, {"backend": "qpu.new", "qubits": -1},
      {"backend": "qpu.aria-1", "average_queue_time": None, "supported_native_gates": "ms", "status": None}],

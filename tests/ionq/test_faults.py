@@ -315,12 +315,21 @@ def test_in_a_storm_of_faults_every_call_ends_and_nothing_is_paid_for_twice(emul
         ]
         return await asyncio.gather(*runs, return_exceptions=True)
 
-    results = asyncio.run(many())
-    good = [(i, each) for i, each in enumerate(results) if isinstance(each, qs.BatchResult)]
-    assert [each for each in results if not isinstance(each, (qs.BatchResult, JobAmbiguous))] == []
+    with qs.run_context("storm"):
+        during = asyncio.run(many())
+        emulator.clear_faults()
+        posts = emulator.stats.posts
+        after = asyncio.run(many())
+    # A chance of the plan may hit every attempt of a request: then the error says so, and the job is kept.
+    typed = (qs.BatchResult, JobAmbiguous, ServiceError)
+    assert [each for each in during if not isinstance(each, typed)] == []
+    assert [each for each in after if not isinstance(each, (qs.BatchResult, JobAmbiguous))] == []
+    good = [(i, each) for i, each in enumerate(after) if isinstance(each, qs.BatchResult)]
     for i, each in good:
         assert each.counts[0].get(i % 2, 0) > 30
     stats = emulator.stats
+    assert stats.posts == posts
+    assert posts > 80
     if machine == "ionq.aria-1":
         assert stats.duplicates == 0
         assert sum(stats.billed.values()) == len(
@@ -329,4 +338,3 @@ def test_in_a_storm_of_faults_every_call_ends_and_nothing_is_paid_for_twice(emul
         assert len(good) > 50
     else:
         assert len(good) == 80
-    assert sum(emulator.fired()) > 30

@@ -166,13 +166,15 @@ def read_device(
     base = DEVICES.get(target) or Device(target=target, qubits=1)
     qubits = entry.get("qubits")
     native = entry.get("supported_native_gates")
-    found = tuple(gate for gate in ("zz", "ms") if isinstance(native, list) and gate in native)
+    # The order is ours: the first is what circuits are compiled to.
+    known = (*base.entanglers, "zz", "ms")
+    found = tuple(gate for gate in dict.fromkeys(known) if isinstance(native, list) and gate in native)
     queue_ms = _number(entry, "average_queue_time")
     facts = characterization or {}
     return replace(
         base,
         qubits=qubits if isinstance(qubits, int) and 0 < qubits < 10_000 else base.qubits,
-        entanglers=found if found and target not in DEVICES else base.entanglers,
+        entanglers=found or base.entanglers,
         status=str(entry.get("status") or base.status),
         queue_s=base.queue_s if queue_ms is None else queue_ms / 1000,
         fidelity_1q=_fidelity(facts, "1q", base.fidelity_1q),

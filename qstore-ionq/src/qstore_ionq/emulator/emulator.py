@@ -89,6 +89,14 @@ class Emulator(AbstractContextManager["Emulator"]):
             self._thread.join()
             self._thread = None
 
+    def start(self) -> Self:
+        """What entering a `with` block does, for notebooks; `close` ends it."""
+        return self.__enter__()
+
+    def close(self) -> None:
+        """Stop, if it is running."""
+        self.__exit__()
+
     async def _run(self, started: threading.Event) -> None:
         assert self._server is not None
         self._loop = asyncio.get_running_loop()
