@@ -27,6 +27,8 @@ _SIGNS = np.array([np.diag(_MAGIC.conj().T @ np.kron(pauli, pauli) @ _MAGIC).rea
 _DIRECTIONS = (0.7, 2.1, 1.3, 0.2, 2.9)
 """Mixtures of two commuting matrices in which their different eigenvalues stay different, one or the other."""
 _HALF = 0.5
+_ROUNDING = 1e-13
+"""What is left beside the diagonal where nothing but rounding is left."""
 
 
 def canonical_factors(matrix: Matrix) -> tuple[tuple[Matrix, Matrix], list[float], tuple[Matrix, Matrix]]:
@@ -109,6 +111,8 @@ def _common_basis(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
             rest = max(rest, float(np.abs(inside - np.diag(np.diagonal(inside))).max()))
         if rest < error:
             best, error = basis, rest
+        if error < _ROUNDING:
+            break
     return best
 
 
