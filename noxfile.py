@@ -169,6 +169,15 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Kill, lose, delay and lie, and count what was billed; about half an hour."""
+    install(session, *TEST_TOOLS, extras=("emulator",))
+    session.chdir("tests")
+    session.run("python", "-m", "faults.core")
+    session.run("python", "-m", "faults.service")
+
+
+@nox.session
 def clients(session: nox.Session) -> None:
     """Run the other IonQ clients, as they are, against the emulator."""
     install(session, *TEST_TOOLS, *CLIENTS, extras=("emulator",))

@@ -6,13 +6,15 @@ import time
 
 START_S = 1_800_000_000.0
 REAL_S = 0.0002
+"""Real seconds that others get to finish what they are at before time jumps."""
 
 
 class FakeClock:
     """Monotonic and wall time that pass only in `sleep`; `wall_shift_s` is a wall clock that somebody sets."""
 
-    def __init__(self):
+    def __init__(self, real_s=REAL_S):
         self.now = 0.0
+        self.real_s = real_s
         self.wall_shift_s = 0.0
         self.slept = []
         self._wakes = []
@@ -34,7 +36,7 @@ class FakeClock:
         try:
             while self.now < wake:
                 # Some real time passes, so that what others are doing does not seem to take hours.
-                until = time.perf_counter() + REAL_S
+                until = time.perf_counter() + self.real_s
                 while time.perf_counter() < until and self.now < wake:  # noqa: ASYNC110  # the others' sleep is waited for
                     await asyncio.sleep(0)
                 if wake == min(self._wakes):
