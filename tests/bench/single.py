@@ -35,7 +35,9 @@ from bench.report import machine, replace_section, rows
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 FOLDER = Path(__file__).resolve().parents[1]
-AGREEMENT = 2e-3  # complex64 after some hundred gates: lightning.qubit is off by 1.2e-3 from the others on qft-24
+AGREEMENT = (
+    2e-3  # complex64 after some hundred gates: lightning.qubit is off by 1.2e-3 from the others on qft-24
+)
 DEPTH = 4
 SHOTS = {"shots-1": (20, 1, 1_000_000), "shots-2": (8, 1024, 1000)}
 TABLES = {

@@ -29,7 +29,8 @@ def deviation(seed: int, number: int) -> float:
     values = judge.values_of(circuit, random)
     source = judge.source_unitary(circuit, values)
     return max(
-        judge.deviation(compile_native(circuit, entangler).bind(values), 0, source) for entangler in ("ms", "zz")
+        judge.deviation(compile_native(circuit, entangler).bind(values), 0, source)
+        for entangler in ("ms", "zz")
     )
 
 
@@ -47,10 +48,15 @@ def main() -> int:
         worst = max(worst, found)
         if not found < ALLOWED:
             failed += 1
-            print(f"FAILED by {found:.1e}: python -m fuzz.native --seed {options.seed} --only {number}", flush=True)
+            print(
+                f"FAILED by {found:.1e}: python -m fuzz.native --seed {options.seed} --only {number}",
+                flush=True,
+            )
         if done % 100 == 0:
             print(f"{done} circuits, {failed} failed, {time.monotonic() - start:.0f} s", flush=True)
-    print(f"{len(numbers)} circuits of seed {options.seed}, compiled twice: {failed} off by {ALLOWED}, worst {worst:.1e}.")
+    print(
+        f"{len(numbers)} circuits of seed {options.seed}, compiled twice: {failed} off by {ALLOWED}, worst {worst:.1e}."
+    )
     return 1 if failed else 0
 
 

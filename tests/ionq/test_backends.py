@@ -217,7 +217,7 @@ def test_settings_reach_the_service(emulator):
                           compilation={"opt": 1})  # fmt: skip
     result = qs.run(circuit, shots=600, backend=backend)
     (job_id,) = result.job_ids
-    raw = asyncio.run(backend.job_service("qpu.aria-1").poll(job_id)).raw
+    raw = asyncio.run(backend.job_service(backend._address.machine("qpu.aria-1")).poll(job_id)).raw
     sent = raw["settings"]
     assert sent["error_mitigation"] == {"debiasing": True, "symmetry_verification": True}
     assert sent["compilation"] == {"opt": 1}
@@ -246,7 +246,7 @@ def test_a_session_is_opened_used_and_ended(emulator):
     backend = IonQBackend("ionq.aria-1")
     with backend.open_session(jobs=5, minutes=10, usd=100) as reserved:
         result = qs.run(qs.QuantumCircuit(1).h(0), shots=10, backend=reserved)
-    raw = asyncio.run(backend.job_service("qpu.aria-1").poll(result.job_ids[0])).raw
+    raw = asyncio.run(backend.job_service(backend._address.machine("qpu.aria-1")).poll(result.job_ids[0])).raw
     assert raw["session_id"] == reserved._settings.session
 
     async def twin():

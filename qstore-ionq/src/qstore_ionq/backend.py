@@ -17,11 +17,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from qstore.accounting import Budget
-from qstore.batch import BatchResult, Capabilities, CircuitBatch, Estimate
+from qstore.accounting import Budget, Ledger
+from qstore.batch import BatchResult, Capabilities, CircuitBatch, Estimate, state_home
 from qstore.errors import BackendUnavailable, OptionError, QStoreError
 from qstore.execution.bridge import wait_for
-from qstore_ionq.configuration import resolve_key, resolve_url
+from qstore_ionq.configuration import Address, machine_and_address, resolve_key, resolve_url
 from qstore_ionq.devices import Device, device_for, target_of
 from qstore_ionq.facts import ask_devices, known_devices
 from qstore_ionq.loop import on_background_loop
@@ -135,6 +135,7 @@ class IonQBackend:
         self._runners: dict[str, JobRunner] = {}
         found = self._known_device()
         self._settings.check(found)
+        table_for(found, prices)  # a plan that is none is refused here, not when a job is to be priced
         table_for(found, prices)
 
     @property
@@ -180,10 +181,13 @@ class IonQBackend:
         return await on_background_loop(self._run_many(tuple(batches)))
 
     def job_service(self, target: str) -> IonQService:
-        """The service for one of its machines, for `qstore jobs`."""
+        """The service of a journalled job's machine, for `qstore jobs`: the one it was sent to, whatever is set now."""
         from qstore_ionq.service import IonQService
 
-        return IonQService(self._api(), target)
+        machine, address = machine_and_address(target)
+        if address == self._address:
+            return IonQService(self._api(), machine)
+        return IonQService(self._api_at(address), machine)
 
     async def refresh(self) -> Device:
         """Ask the service for the machine's present figures; they are asked for by themselves every 15 minutes."""
@@ -269,7 +273,11 @@ class IonQBackend:
 
         asked = self._asked(batches, device)
         parts = [part for each in asked for part in each.parts]
-        return asked, parts, jobs_for(parts, device, self._settings, table_for(device, self._prices))
+        return (
+            asked,
+            parts,
+            jobs_for(parts, device, self._settings, table_for(device, self._prices), self._address),
+        )
 
     def _asked(self, batches: Sequence[CircuitBatch], device: Device) -> list[Asked]:
         from qstore_ionq.asking import ask
@@ -297,15 +305,18 @@ class IonQBackend:
 
     def _api(self) -> IonQApi:
         if self._api_made is None:
-            from qstore_ionq.api import IonQApi
-            from qstore_ionq.transport import HttpTransport
-
-            key = self._key if self._key is not None else resolve_key(None)
-            transport = self._transport or HttpTransport(
-                self._address, key, timeout_s=self._timeout_s, max_connections=self._max_in_flight
-            )
-            self._api_made = IonQApi(transport, key)
+            self._api_made = self._api_at(self._address)
         return self._api_made
+
+    def _api_at(self, address: Address) -> IonQApi:
+        from qstore_ionq.api import IonQApi
+        from qstore_ionq.transport import HttpTransport
+
+        key = self._key if self._key is not None else resolve_key(None)
+        transport = self._transport or HttpTransport(
+            address, key, timeout_s=self._timeout_s, max_connections=self._max_in_flight
+        )
+        return IonQApi(transport, key)
 
     def _runner(self, run: str, device: Device) -> JobRunner:
         found = self._runners.get(run)
@@ -315,15 +326,26 @@ class IonQBackend:
 
             settle_s = self._settle_s or _SETTLE_S[not device.is_simulator]
             found = self._runners[run] = JobRunner(
-                self.job_service(device.target), journal=run_journal(run), budget=self._budget,
+                self.job_service(self._address.machine(device.target)), journal=run_journal(run),
+                ledger=None if device.is_simulator else self._ledger(), budget=self._budget,
                 on_ambiguous=self._on_ambiguous, max_in_flight=self._max_in_flight, settle_s=settle_s,
                 poll=PollPolicy(first_s=0.05, cap_s=2.0) if device.is_simulator else PollPolicy(),
             )  # fmt: skip
         return found
 
+    def _ledger(self) -> Ledger:
+        """The user's own; what the emulator charges is not money and has one of its own."""
+        return Ledger(state_home() / "ledger-emulator.sqlite") if self._address.loopback else Ledger()
+
     def __getstate__(self) -> dict[str, Any]:
         # The key, connections and journals stay behind: the other process looks the key up itself and opens its own.
         return {**self.__dict__, "_key": None, "_api_made": None, "_runners": {}}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> IonQBackend:
+        # In this process the key may come along; settings are immutable.
+        twin = copy.copy(self)
+        twin.__dict__["_key"] = self._key
+        return twin
 
     def __repr__(self) -> str:
         settings = self._settings

@@ -39,6 +39,16 @@ class Address:
     url: str
     loopback: bool
 
+    def machine(self, target: str) -> str:
+        """A machine's name in the journal: jobs of another service than IonQ's own carry its address."""
+        return target if self.url == DEFAULT_URL else f"{target}@{self.url}"
+
+
+def machine_and_address(name: str) -> tuple[str, Address]:
+    """What `Address.machine` made a name of."""
+    target, _, url = name.partition("@")
+    return target, _address(url or DEFAULT_URL)
+
 
 def configure(*, api_key: str | Secret | None = None, url: str | None = None) -> None:
     """Set the key and the address of the service for backends made from now on in this process.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from qstore.errors import OptionError, nearest_names
@@ -65,7 +66,12 @@ class Settings:
         for name in ("debiasing", "sharpen"):
             if getattr(self, name) not in (None, True, False):
                 raise OptionError(f"{name} must be True, False or None, got {getattr(self, name)!r}.")
-        for name in self.error_mitigation or {}:
+        for name in ("error_mitigation", "compilation"):
+            if not isinstance(getattr(self, name), (Mapping, NoneType)):
+                raise OptionError(f"{name} must be a dict of fields, got {getattr(self, name)!r}.")
+        for name, value in (self.error_mitigation or {}).items():
+            if not isinstance(value, bool):
+                raise OptionError(f"error_mitigation[{name!r}] must be True or False, got {value!r}.")
             if name not in _MITIGATIONS:
                 hint = nearest_names(str(name), list(_MITIGATIONS))
                 raise OptionError(
@@ -88,6 +94,17 @@ class Settings:
         elif self.noise != "ideal" or self.noise_seed is not None:
             raise OptionError(
                 f"{device.name!r} brings its own noise; noise models are for 'ionq.simulator', for instance noise='aria-1'."
+            )
+
+    def check_shots(self, shots: int | None) -> None:
+        """Refuse mitigation where the service would let the job fail.
+
+        Raises:
+            OptionError: fewer shots than debiasing needs.
+        """
+        if self._mitigation().get("debiasing") and (shots or 0) < MIN_DEBIASED_SHOTS:
+            raise OptionError(
+                f"Debiasing needs at least {MIN_DEBIASED_SHOTS} shots, got {shots}: take more, or leave debiasing out."
             )
 
     def mitigated(self, device: Device, shots: int | None) -> bool:

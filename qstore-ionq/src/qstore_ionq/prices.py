@@ -66,6 +66,8 @@ def table_for(device: Device, plan: str | PriceTable | None) -> PriceTable:
     if device.is_simulator:
         return _FREE
     if plan is not None and not isinstance(plan, str):
+        if not hasattr(plan, "quote"):
+            raise OptionError(f"prices must be a plan's name or a table that quotes, got {plan!r}.")
         return plan
     name = plan or DEFAULT_PLAN
     tables = PLANS.get(name)

@@ -4,7 +4,7 @@
 The result is a template over the rows of `WORDS`, which translate one by one into the service's JSON. Two-qubit rotations
 go out as `xx`, `yy`, `zz` instead of pairs of `cnot`: they are billed as one gate. Angles are radians.
 
-Not here: the JSON (`payload`), native gates (`native`).
+Not here: the JSON (`rendering`), native gates (`native`).
 """
 
 from __future__ import annotations

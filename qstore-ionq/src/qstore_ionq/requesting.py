@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from qstore.errors import CompilationError
 from qstore.execution.jobs import JobRequest, job_tag
+from qstore_ionq.configuration import Address
 from qstore_ionq.devices import DEVICES, VENDOR, Device
 from qstore_ionq.estimating import estimate_job
 from qstore_ionq.options import Settings
@@ -25,8 +26,10 @@ class Job(NamedTuple):
     request: JobRequest
 
 
-def jobs_for(parts: Sequence[Part], device: Device, settings: Settings, table: PriceTable) -> list[Job]:
-    """The jobs of all parts.
+def jobs_for(
+    parts: Sequence[Part], device: Device, settings: Settings, table: PriceTable, address: Address
+) -> list[Job]:
+    """The jobs of all parts, for the service at an address.
 
     Raises:
         CapabilityError: one circuit alone is larger than a request may be.
@@ -39,13 +42,19 @@ def jobs_for(parts: Sequence[Part], device: Device, settings: Settings, table: P
                     f"{part.batch.circuit!r} would go to {device.name!r} without a proof that what is sent equals it. "
                     "Let it be compiled here (gateset='native'), or give unverified=True."
                 )
-    return [Job(packed, _request(packed, parts, device, settings, table)) for packed in pack(parts)]
+    return [Job(packed, _request(packed, parts, device, settings, table, address)) for packed in pack(parts)]
 
 
 def _request(
-    packed: Packed, parts: Sequence[Part], device: Device, settings: Settings, table: PriceTable
+    packed: Packed,
+    parts: Sequence[Part],
+    device: Device,
+    settings: Settings,
+    table: PriceTable,
+    address: Address,
 ) -> JobRequest:
     run, shots, _, kind = packed.group
+    settings.check_shots(shots)
     keys = b""
     if shots is not None:
         keys = b"".join(parts[part].batch.stream_keys[row].tobytes() for part, row in packed.rows)
@@ -58,11 +67,13 @@ def _request(
     if settings.sharpen is not None:
         read["sharpen"] = settings.sharpen
     # Not the session: a script that is started again opens another one, and still has to find its jobs.
+    # But the address: a rehearsal on the emulator is no result of a machine.
     decisive = {name: value for name, value in body.items() if name not in {"input", "name", "session_id"}}
+    decisive["address"] = address.url
     return JobRequest(
         tag=job_tag(run, {"input": body["input"]}, keys, {**decisive, "read": {**read, "widths": None}}),
         backend=device.name if device.target in DEVICES else VENDOR,
-        target=device.target,
+        target=address.machine(device.target),
         content={"body": body, "read": read},
         circuits=len(packed.rows),
         shots=shots,

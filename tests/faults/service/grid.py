@@ -8,6 +8,7 @@ Whatever happens, no job is billed twice, every caller gets its result or a type
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ CIRCUIT = qs.QuantumCircuit(1).rx(0, X[0])
 SHOTS = 40
 ERRORS = (500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 529)
 ROWS = (1, 20)
+_numbers = itertools.count()
 ATTEMPTS: dict[str, dict[str, Any]] = {"first": {"attempts": [1]}, "third": {"attempts": [3]}, "every": {}}
 
 
@@ -72,16 +74,33 @@ def cases(machines: Sequence[str] = ("ionq.simulator", "ionq.aria-1")) -> Iterat
                     yield Case(fault, rows, attempts, machine)
 
 
+MUST_SUCCEED = ("job: reset", "job: 503", "result: reset", "result: 503", "result: reordered", "submit: 429")
+"""Faults that, met once, end in the right results on every machine; others may end in a typed error on a paid one."""
+
+
 def run(case: Case, emulator: Emulator, seeds: int) -> list[str]:
-    """Problems of one case, for seeds 0, 1, ... side by side."""
+    """Problems of one case, for seeds 0, 1, ... side by side; each case is a run of its own, so that all of it is sent."""
     emulator.reset()
     emulator.set_faults({"fault": [{**FAULTS[case.fault], **ATTEMPTS[case.attempts]}]})
     try:
-        found = asyncio.run(_all(case, emulator.url, seeds))
+        with qs.run_context(f"grid-{next(_numbers)}"):
+            found = asyncio.run(_all(case, emulator.url, seeds))
+        fired = sum(emulator.fired())
     finally:
         emulator.clear_faults()
     problems = []
     stats = emulator.stats
+    if not stats.posts and not case.fault.startswith("submit: refused"):
+        problems.append("nothing was sent")
+    if not fired and case.attempts != "third" and not case.fault.startswith("submit: refused"):
+        problems.append("the fault did not occur")
+    if case.attempts == "first" and case.fault.startswith(MUST_SUCCEED):
+        failed = [result for result in found if isinstance(result, BaseException)]
+        problems += (
+            [f"{len(failed)} of {seeds} did not get their results, the first: {failed[0]!r}"]
+            if failed
+            else []
+        )
     if stats.duplicates:
         problems.append(f"{stats.duplicates} jobs were billed more than once")
     billed = [tag for tag, number in stats.billed.items() if number > 1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import qstore as qs
-from qstore.errors import CapabilityError, OptionError
+from qstore.errors import BindingError, CapabilityError, OptionError
 from qstore_ionq.native import IonQNativeCompiler, IonQOptimizer, compile_native
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -204,3 +204,35 @@ def test_costs_follow_the_compiled_gates():
 
     with pytest.raises(BudgetExceeded, match="max_cost_per_shot"):
         IonQOptimizer("aria-1", max_cost_per_shot=0.0001).optimize(circuit)
+
+
+def test_debiased_shots_cost_their_minimum():
+    circuit = qs.QuantumCircuit(1).h(0)
+    assert float(IonQOptimizer("forte-1", plan="azure").estimate_cost(circuit, 1000).total_cost) == 97.5
+    plain = IonQOptimizer("forte-1", plan="azure", debiasing=False).estimate_cost(circuit, 1000)
+    assert float(plain.total_cost) == pytest.approx(12.4166)
+    with pytest.raises(OptionError, match="max_cost_per_shot"):
+        IonQOptimizer("forte-1", max_cost_per_shot=float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("bindings", "message"),
+    [
+        ({}, "No array"),
+        ({"t": np.zeros(3)}, "shape"),
+        ({"t": np.nan}, "NaN"),
+        ({"t": 0.1, "u": 1.0}, "not a parameter"),
+    ],
+)
+def test_bindings_that_do_not_fit_are_refused(bindings, message):
+    program = compile_native(qs.QuantumCircuit(2).rx(0, "t").cx(0, 1))
+    with pytest.raises(BindingError, match=message):
+        program.bind(bindings)
+    with pytest.raises(IndexError):
+        program.bind({"t": 0.1}).circuit(1)
+
+
+def test_large_angles_are_checked_as_well_as_they_are_known():
+    certificate = compile_native(qs.QuantumCircuit(2).h(0).h(1).rzz(0, 1, 1e9)).certificate
+    assert certificate.error <= certificate.tolerance == pytest.approx(1e-5)
+    assert compile_native(qs.QuantumCircuit(2).h(0).rzz(0, 1, 3.0)).certificate.tolerance == 1e-10

@@ -20,7 +20,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore_ionq.native.network import PARALLEL, Item, Local, Network, Rotation, commute, rebuilt
+from qstore_ionq.native.network import (
+    PARALLEL,
+    Item,
+    Local,
+    Network,
+    Rotation,
+    are_parallel,
+    commute,
+    rebuilt,
+)
 from qstore_ionq.native.quaternions import Vector, cross, dot, matrix, norm, orthogonal_to, rotation, unit
 
 MODES = 6
@@ -59,39 +68,54 @@ def compressed(network: Network) -> Network:
 
 
 def _rows_of_three(rotations: Sequence[Rotation]) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Every wire with two of the wires that it meets."""
-    met: dict[int, list[int]] = {}
+    """Every wire with two that it meets, where they meet often enough for a word to be shorter."""
+    often: dict[tuple[int, int], int] = {}
     for each in rotations:
         if len(each.wires) == 2 and not each.is_symbolic:
-            a, b = each.wires
-            for one, other in ((a, b), (b, a)):
-                if other not in met.setdefault(one, []):
-                    met[one].append(other)
-    for middle, others in met.items():
-        for i, left in enumerate(others):
-            for right in others[i + 1 :]:
+            for pair in (each.wires, each.wires[::-1]):
+                often[pair[0], pair[1]] = often.get((pair[0], pair[1]), 0) + 1
+    for (middle, left), number in often.items():
+        for (wire, right), others in often.items():
+            if wire == middle and right > left and number + others >= _FEWEST:
                 yield middle, (left, right)
 
 
 def _run(
     rotations: Sequence[Rotation], middle: int, ends: tuple[int, int]
 ) -> tuple[list[Rotation], list[Rotation], list[Rotation]]:
-    """The longest run of the two pairs' rotations that can be brought together from the first one on."""
+    """The run of the two pairs' rotations that can be brought together from the first one on.
+
+    What comes after it blocks its wires: one rotation still lets those past that have its axis, two with different axes
+    let nothing past. Once the middle wire is blocked the run is at its end.
+
+    Returns:
+        What can be done before it, the run, and what is after it.
+    """
     pairs = ({middle, ends[0]}, {middle, ends[1]})
-    best: tuple[list[Rotation], list[Rotation], list[Rotation]] = ([], [], list(rotations))
-    before: list[Rotation] = []
-    run: list[Rotation] = []
-    after: list[Rotation] = []
-    for each in rotations:
-        if not each.is_symbolic and set(each.wires) in pairs and all(commute(each, other) for other in after):
+    start = next(i for i, each in enumerate(rotations) if set(each.wires) in pairs and not each.is_symbolic)
+    before, run, after = list(rotations[:start]), [rotations[start]], []
+    only: dict[int, Vector] = {}
+    blocked: set[int] = set()
+    for number in range(start + 1, len(rotations)):
+        each = rotations[number]
+        free = not any(
+            wire in blocked or (wire in only and not are_parallel(axis, only[wire]))
+            for wire, axis in zip(each.wires, each.axes, strict=True)
+        )
+        if free and not each.is_symbolic and set(each.wires) in pairs:
             run.append(each)
-        elif all(commute(each, other) for other in (*run, *after)):
+        elif free and all(commute(each, other) for other in run):
             before.append(each)
         else:
             after.append(each)
-    if len(run) > len(best[1]):
-        best = before, run, after
-    return best
+            for wire, axis in zip(each.wires, each.axes, strict=True):
+                if wire in only and not are_parallel(axis, only[wire]):
+                    blocked.add(wire)
+                only.setdefault(wire, axis)
+            if middle in blocked:
+                after += rotations[number + 1 :]
+                break
+    return before, run, after
 
 
 def _rewritten(run: list[Rotation], middle: int, ends: tuple[int, int]) -> list[Item] | None:

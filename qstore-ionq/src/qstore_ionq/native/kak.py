@@ -62,7 +62,9 @@ def canonical(u: Matrix) -> Canonical:
     """Decompose a 4 x 4 unitary."""
     before, (a, b, c), after = canonical_factors(u)  # its first qubit is the less significant one
     return Canonical(
-        (from_matrix(before[1]), from_matrix(before[0])), (a, b, c), (from_matrix(after[1]), from_matrix(after[0]))
+        (from_matrix(before[1]), from_matrix(before[0])),
+        (a, b, c),
+        (from_matrix(after[1]), from_matrix(after[0])),
     )
 
 

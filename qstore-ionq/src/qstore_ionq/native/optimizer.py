@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from qstore.accounting import PriceTable
 from qstore.circuit import QuantumCircuit, Template
@@ -12,6 +12,7 @@ from qstore.errors import BudgetExceeded, OptionError
 from qstore_ionq.devices import device_for
 from qstore_ionq.native.compile import compile_native
 from qstore_ionq.native.program import NativeProgram
+from qstore_ionq.options import Settings
 from qstore_ionq.prices import quote_job, table_for
 
 MAX_LEVEL = 3
@@ -86,6 +87,7 @@ class IonQOptimizer(IonQNativeCompiler):
         minimize_cost: choose the level whose program costs least, instead of the one given.
         max_cost_per_shot: refuse what would cost more, dollars.
         plan: a price plan, "azure" or "braket", or a price table of yours.
+        debiasing: as for the backend; by default on from 500 shots, at a higher minimum charge.
 
     Example:
         >>> from qstore import QuantumCircuit
@@ -102,11 +104,13 @@ class IonQOptimizer(IonQNativeCompiler):
         minimize_cost: bool = False,
         max_cost_per_shot: float | Decimal | None = None,
         plan: str | PriceTable | None = None,
+        debiasing: bool | None = None,
     ) -> None:
         super().__init__(target_hardware, level=optimization_level)
         self._prices = table_for(self._device, plan)
         self._minimize = minimize_cost
-        self._most = None if max_cost_per_shot is None else Decimal(str(max_cost_per_shot))
+        self._settings = Settings(debiasing=debiasing)
+        self._most = _dollars(max_cost_per_shot)
 
     def optimize(self, circuit: QuantumCircuit | Template) -> NativeProgram:
         """Compile and check a circuit.
@@ -138,12 +142,13 @@ class IonQOptimizer(IonQNativeCompiler):
         return program
 
     def _priced(self, program: NativeProgram, shots: int) -> CostEstimate:
-        if shots < 1:
-            raise OptionError(f"shots must be at least 1, got {shots!r}.")
+        if isinstance(shots, bool) or not isinstance(shots, int) or shots < 1:
+            raise OptionError(f"shots must be an integer from 1 up, got {shots!r}.")
         one, two = program.gate_counts
         device = self._device
         seconds = shots * (one * device.gate_1q_s + two * device.gate_2q_s + device.readout_s)
-        total = quote_job(self._prices, [(one, two)], shots, mitigated=False, seconds=seconds)
+        mitigated = self._settings.mitigated(device, shots)
+        total = quote_job(self._prices, [(one, two)], shots, mitigated=mitigated, seconds=seconds)
         return CostEstimate(
             total_cost=total,
             cost_per_shot=total / shots,
@@ -154,3 +159,15 @@ class IonQOptimizer(IonQNativeCompiler):
             seconds=seconds,
             model=f"{self._prices.source}, {self._prices.as_of}",
         )
+
+
+def _dollars(given: float | Decimal | None) -> Decimal | None:
+    if given is None:
+        return None
+    try:
+        value = Decimal(str(given))
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < 0:
+        raise OptionError(f"max_cost_per_shot must be dollars from 0 up, got {given!r}.")
+    return value

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from qstore.circuit import Angle, BindingMap, Operation, QuantumCircuit, Template
 from qstore.compiler import Certificate, PreparationMap
+from qstore.errors import BindingError
 from qstore_ionq.native.network import Network
 from qstore_ionq.native.pulses import Entangler, Lowered, NativeOp, Pulse, VirtualZ
 from qstore_ionq.native.quaternions import Z_AXIS, matrix, turned
@@ -61,7 +62,13 @@ class BoundProgram:
     virtual: tuple[Array, ...]
 
     def circuit(self, row: int) -> list[dict[str, Any]]:
-        """The native gates of one sample as the service takes them: phases and angles in turns."""
+        """The native gates of one sample as the service takes them: phases and angles in turns.
+
+        Raises:
+            IndexError: there is no such sample.
+        """
+        if not 0 <= row < self.size:
+            raise IndexError(f"Row {row} of a program bound for {self.size}.")
         made: list[dict[str, Any]] = []
         for op in self.ops:
             phases = [_sent(phase, row) for phase in op.phases]
@@ -180,11 +187,30 @@ class NativeProgram:
             bindings: arrays of exactly the parameters' shapes, or with one more leading axis for those per sample.
             per_sample: which ones those are.
             size: number of samples.
+
+        Raises:
+            BindingError: an array is missing, unknown, of another shape or not finite.
         """
+        self._check_bindings(bindings, per_sample, size)
         if self.preparation is not None:
             bindings = self.preparation.bindings(bindings, per_sample, size)
             per_sample = [p.name for p in self.lowered_source.parameters if bindings[p.name].ndim > p.ndim]
         return self._bound(bindings, per_sample, size)
+
+    def _check_bindings(self, bindings: Mapping[str, Array], per_sample: Collection[str], size: int) -> None:
+        shapes = {p.name: p.shape for p in self.source.parameters}
+        if unknown := sorted({*bindings, *per_sample} - set(shapes)):
+            raise BindingError(
+                f"{unknown[0]!r} is not a parameter of the circuit; it has {sorted(shapes) or 'none'}."
+            )
+        for name, shape in shapes.items():
+            if name not in bindings:
+                raise BindingError(f"No array for parameter {name!r}; the circuit needs {shape}.")
+            wanted = (size, *shape) if name in per_sample else shape
+            if np.shape(bindings[name]) != wanted:
+                raise BindingError(f"{name!r} has shape {np.shape(bindings[name])}, expected {wanted}.")
+            if not np.isfinite(bindings[name]).all():
+                raise BindingError(f"{name!r} has entries that are NaN or infinite.")
 
     def bind_lowered(self, values: Mapping[str, Array]) -> BoundProgram:
         """Numbers for one sample of the parameters of `lowered_source`."""
