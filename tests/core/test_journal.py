@@ -4,6 +4,7 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -427,6 +428,7 @@ def test_a_forked_child_has_a_journal_of_its_own_and_holds_none_of_its_parents_l
     stop, go_on = os.pipe()
     pid = os.fork()
     if pid == 0:
+        signal.alarm(30)  # a child that hangs must not outlive the test
         status = 1
         try:
             (shared,) = claim(journal, job(0))

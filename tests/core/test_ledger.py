@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -152,6 +153,7 @@ def test_a_forked_child_opens_its_own_handle(ledger):
     ledger.reserve("parent", Decimal(1), Budget(10))
     pid = os.fork()
     if pid == 0:
+        signal.alarm(30)  # a child that hangs must not outlive the test
         status = 1
         try:
             ledger.reserve("child", Decimal(2), Budget(10))

@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from qstore.batch import state_home
 from qstore.errors import BudgetExceeded, ExecutionError, OptionError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from qstore.accounting.database import Database, Transaction
 
 __all__ = ["Budget", "Ledger", "LedgerReport", "Spending"]
@@ -72,8 +73,7 @@ class Budget:
         object.__setattr__(self, "name", name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spending:
+class Spending(NamedTuple):
     """What was spent under one budget's name.
 
     Attributes:
@@ -81,6 +81,10 @@ class Spending:
         reserved_usd: for jobs whose bill is not known yet.
         today_usd: both together, of jobs reserved today by UTC.
         jobs: how many.
+
+    Example:
+        >>> Spending(settled_usd=Decimal(3), reserved_usd=Decimal(1), today_usd=Decimal(4), jobs=2).jobs
+        2
     """
 
     settled_usd: Decimal
@@ -106,6 +110,8 @@ class Ledger:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        from pathlib import Path  # 4 ms that most imports of qstore never need
+
         self.path = Path(path) if path is not None else state_home() / "ledger.sqlite"
         self._database: Database | None = None
         self._lock = threading.Lock()

@@ -116,6 +116,7 @@ def start_again(transaction: Transaction, row: JobRow) -> None:
             "failure": "",
             "queued_s": 0.0,
             "run_s": 0.0,
+            "submissions": 0,
             "ledger_tag": f"{row.tag}#{row.revision}",
         },
     )

@@ -167,7 +167,8 @@ class Journal:
         def drop(transaction: Transaction) -> None:
             for tag in wanted:
                 row = table.find(transaction, tag)
-                if row is not None and row.state in UNSENT and row.submissions == 0:
+                # One that started again keeps its row, which knows its earlier jobs at the service.
+                if row is not None and row.state in UNSENT and row.ledger_tag == tag:
                     transaction.connection.execute("DELETE FROM jobs WHERE tag = ?", (tag,))
                     transaction.connection.execute("DELETE FROM events WHERE tag = ?", (tag,))
 

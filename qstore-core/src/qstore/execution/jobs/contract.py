@@ -34,7 +34,12 @@ _TAG = re.compile(r"[0-9a-f]{64}")
 
 
 class RemoteState(Enum):
-    """What a service says of a job."""
+    """What a service says of a job.
+
+    Example:
+        >>> RemoteState("queued")
+        <RemoteState.QUEUED: 'queued'>
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -129,6 +134,10 @@ class Finished:
         billed_usd: what was charged; None where the service does not say.
         queued_s, run_s: how long it waited and ran, by the service's word or else as seen from here.
         adopted: whether it was found, in the journal or at the service, rather than sent now.
+
+    Example:
+        >>> Finished("0" * 64, "job-1", {"counts": {"0": 7}}, Decimal("0.50")).billed_usd
+        Decimal('0.50')
     """
 
     tag: str
@@ -194,7 +203,8 @@ class JobService(Protocol):
 
     `submit` is called once per job unless it raises `NotAccepted`. The others may be called at any time and again.
     They raise `NotAccepted(retryable=True)`, `Unclear` or `TransportError` for what is worth asking again,
-    `AuthenticationError` when the key is wrong, and `ServiceError` for an answer that cannot be used.
+    `AuthenticationError` when the key is wrong, and `ServiceError` for an answer that cannot be used. `JobRunner` shows
+    a small one.
     """
 
     @property

@@ -60,9 +60,30 @@ class JobRunner:
         OptionError: an argument out of its range.
 
     Example:
-        >>> from qstore.execution.jobs import JobRunner  # doctest: +SKIP
-        >>> runner = JobRunner(service, journal=run_journal("thesis"), budget=Budget(25))  # doctest: +SKIP
-        >>> finished = await runner.run(requests)  # doctest: +SKIP
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from qstore.execution.jobs import RemoteJob, RemoteState, job_tag
+        >>> from qstore.execution.journal import run_journal
+        >>> class Echo:
+        ...     name = "echo"
+        ...     async def submit(self, request):
+        ...         return RemoteJob("job-1", RemoteState.COMPLETED)
+        ...     async def find(self, tag, since_s):
+        ...         return []
+        ...     async def poll(self, job_id):
+        ...         return RemoteJob(job_id, RemoteState.COMPLETED)
+        ...     async def fetch(self, request, job):
+        ...         return {"echo": dict(request.content)}
+        ...     async def cancel(self, job_id):
+        ...         pass
+        >>> tag = job_tag("example", {"x": 1}, b"", {})
+        >>> request = JobRequest(tag, "echo", "echo", {"x": 1}, circuits=1, shots=None, paid=False)
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     journal = run_journal("example", home=Path(home))
+        ...     (done,) = asyncio.run(JobRunner(Echo(), journal=journal).run([request]))
+        ...     journal.close()
+        >>> done.job_id, done.result
+        ('job-1', {'echo': {'x': 1}})
     """
 
     def __init__(
