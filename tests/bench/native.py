@@ -8,15 +8,18 @@ qiskit-ionq and cirq-ionq, all from the same text. Our counts are of checked pro
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 from bench.report import machine, replace_section, rows
+from qstore.circuit import Parameter, Template
 from qstore.circuit.qasm2 import loads
 from qstore_ionq.native import compile as compiling
 from qstore_ionq.native import compile_native
@@ -51,11 +54,39 @@ class Count(NamedTuple):
 Compiler = Callable[[str], Count]
 
 
-def ours(entangler: str) -> Compiler:
-    """Our compiler for one kind of machine."""
+def template_of(circuit: Template) -> Template:
+    """The circuit with a symbol for every angle that is no multiple of an eighth of a turn."""
+    angles = [
+        (i, j)
+        for i, op in enumerate(circuit.operations)
+        for j, angle in enumerate(op.angles)
+        if abs(math.remainder(angle.constant, math.pi / 4)) > 1e-9
+    ]
+    if not angles:
+        return circuit
+    symbols = Parameter("t", shape=(len(angles),))
+    numbers = {place: n for n, place in enumerate(angles)}
+    return Template(
+        circuit.n_qubits,
+        [
+            replace(
+                op,
+                angles=tuple(
+                    symbols[numbers[i, j]] if (i, j) in numbers else angle
+                    for j, angle in enumerate(op.angles)
+                ),
+            )
+            for i, op in enumerate(circuit.operations)
+        ],
+    )
+
+
+def ours(entangler: str, *, symbolic: bool = False) -> Compiler:
+    """Our compiler for one kind of machine; of the circuit as it is, or of its template."""
 
     def run(text: str) -> Count:
         circuit = loads(text).freeze()
+        circuit = template_of(circuit) if symbolic else circuit
         seconds = []
         for _ in range(ROUNDS):
             compiling._compiled.cache_clear()
@@ -136,6 +167,8 @@ def cirq_ionq(kind: str) -> Compiler:
 COLUMNS: dict[str, Callable[[], Compiler]] = {
     "qstore MS": lambda: ours("ms"),
     "qstore ZZ": lambda: ours("zz"),
+    "template MS": lambda: ours("ms", symbolic=True),
+    "template ZZ": lambda: ours("zz", symbolic=True),
     "Qiskit {u, cx}": lambda: qiskit(["u", "cx"]),
     "Qiskit {rz, sx, rzz}": lambda: qiskit(["rz", "sx", "rzz"]),
     "cirq-ionq MS": lambda: cirq_ionq("ms"),
