@@ -184,7 +184,7 @@ class Emulator(AbstractContextManager["Emulator"]):
             ]
         )
 
-    def wait_until_idle(self, timeout_s: float = 30.0) -> None:
+    def wait_until_idle(self, timeout_s: float = 120.0) -> None:
         """Wait until every job has ended.
 
         Raises:

@@ -106,6 +106,9 @@ def _best(source: Template, entangler: str, level: int, audit: Audit | None) -> 
 
 
 def _variants(operations: Sequence[Operation], level: int) -> Iterator[Sequence[Operation]]:
+    # CX RZ CX by a symbol is one entangler, which the network, where a symbol is a rotation of its own, does not see.
+    if any(not angle.is_constant for op in operations for angle in op.angles):
+        operations = with_parity_networks(operations, width=2) or operations
     yield operations
     if level < 2:
         return

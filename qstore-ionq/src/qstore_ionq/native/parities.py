@@ -45,31 +45,41 @@ class Run(NamedTuple):
     wires: list[int]
 
 
-def with_parity_networks(operations: Sequence[Operation], seed: int = 0) -> list[Operation] | None:
+def with_parity_networks(
+    operations: Sequence[Operation], seed: int = 0, width: int = WIDTH
+) -> list[Operation] | None:
     """The operations with runs on three wires resynthesised, where that takes no more entanglers.
 
     Args:
         operations: of a circuit, in order.
         seed: picks one of the paths that are equally short, which the network around them may like better or worse.
+        width: most wires of a run; 2 finds every CX RZ CX on its own.
 
     Returns:
         None where no run has a parity of three bits or a symbolic phase: merging finds all there is to find then.
     """
     random = np.random.default_rng(seed)
     result: list[Operation] = []
-    rest = list(operations)
     changed = False
-    while rest:
-        before, run, rest = _first_run(rest)
-        wires = [run.wires[i] for i in random.permutation(len(run.wires))] if seed else run.wires
-        made = _resynthesised(Run(run.operations, wires))
-        changed = changed or made is not None
-        result += [*before, *(made if made is not None else run.operations)]
+    pending: list[list[Operation] | Run] = [list(operations)]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Run):
+            wires = [part.wires[i] for i in random.permutation(len(part.wires))] if seed else part.wires
+            made = _resynthesised(Run(part.operations, wires))
+            changed = changed or made is not None
+            result += made if made is not None else part.operations
+            continue
+        before, run, after = _first_run(part, width)
+        if run.operations:
+            pending += [after, run, before]  # the last one is next: what comes before a run may hold others
+        else:
+            result += before
     return result if changed else None
 
 
-def _first_run(operations: Sequence[Operation]) -> tuple[list[Operation], Run, list[Operation]]:
-    """The first CX with everything on up to three wires that can join it, and what is before and after."""
+def _first_run(operations: Sequence[Operation], width: int) -> tuple[list[Operation], Run, list[Operation]]:
+    """The first CX with everything on up to `width` wires that can join it, and what is before and after."""
     before: list[Operation] = []
     run: list[Operation] = []
     after: list[Operation] = []
@@ -82,7 +92,7 @@ def _first_run(operations: Sequence[Operation]) -> tuple[list[Operation], Run, l
         qubits = set(op.qubits)
         joins = bool(run) or op.gate == "cx"
         new = [q for q in op.qubits if q not in wires]
-        if joins and not qubits & blocked and len(wires) + len(new) <= WIDTH and _fits(op) and (
+        if joins and not qubits & blocked and len(wires) + len(new) <= width and _fits(op) and (
             len(op.qubits) > 1 or not new
         ):  # fmt: skip
             run.append(op)
@@ -95,7 +105,7 @@ def _first_run(operations: Sequence[Operation]) -> tuple[list[Operation], Run, l
             before.append(op)
         else:
             before.append(op)
-        if len(wires) == WIDTH and set(wires) <= blocked:
+        if len(wires) == width and set(wires) <= blocked:
             after += operations[number + 1 :]
             break
     if not run:
