@@ -92,10 +92,10 @@ def killed_at_random(folder, kills, mode, chance, tally, **size):
 
 
 def wait_for_bills(world, process, number):
-    """Wait until so many more jobs are billed, or the process ends, or a second has passed without a bill."""
+    """Wait until so many more jobs are billed, or the process ends, or nothing has been billed for a while."""
     before = last = len(world.server.ids())
     quiet = time.monotonic()
-    while process.poll() is None and last < before + number and time.monotonic() < quiet + 1.0:
+    while process.poll() is None and last < before + number and time.monotonic() < quiet + 3.0:
         time.sleep(0.002)
         now = len(world.server.ids())
         if now != last:

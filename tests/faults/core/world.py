@@ -70,6 +70,8 @@ class World:
     def known(self):
         """Every job id that the run's journals have, and the states of their rows."""
         folder = RunFolder(self.run, self.folder / "home")
+        if not folder.path.is_dir():
+            return set(), Counter()  # killed before it had anything to write down
         rows = folder.overview()
         with folder.guard():
             copies = folder.find([row.tag for row in rows])

@@ -25,6 +25,7 @@ _ENDS: Mapping[RemoteState, JobState] = {
     RemoteState.FAILED: JobState.FAILED,
     RemoteState.CANCELLED: JobState.CANCELLED,
 }
+_STARTED = TERMINAL | {RemoteState.RUNNING}
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class Course:
                 await desk.wait(wait_s, self.row, self.deadline)
                 asked += 1
             job = await desk.ask(lambda: desk.service.poll(self.row.job_id), self.row, self.deadline)
-            if started is None and job.state is not RemoteState.QUEUED:
+            if started is None and job.state in _STARTED:
                 started = clock.monotonic()
         self.job = job
         ended = clock.monotonic()
