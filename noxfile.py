@@ -181,7 +181,14 @@ def faults(session: nox.Session) -> None:
 def clients(session: nox.Session) -> None:
     """Run the other IonQ clients, as they are, against the emulator."""
     install(session, *TEST_TOOLS, *CLIENTS, extras=("emulator",))
-    session.run("python", "-m", "pytest", "tests/clients", "tests/judges/test_qasm2_against_qiskit.py", *session.posargs)
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "tests/clients",
+        "tests/judges/test_qasm2_against_qiskit.py",
+        *session.posargs,
+    )
 
 
 @nox.session
