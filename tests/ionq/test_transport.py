@@ -222,7 +222,7 @@ def test_a_gzip_bomb_is_refused_long_before_it_is_unpacked(limit):
 
 @pytest.mark.parametrize(
     ("body", "encoding", "text"),
-    [(b"no gzip", "gzip", "not valid gzip"), (gzip.compress(b"x" * 100)[:-10], "gzip", "in the middle of its gzip"),
+    [(b"no gzip", "gzip", "not valid gzip"), (gzip.compress(b"x" * 100, mtime=0)[:-10], "gzip", "in the middle of its gzip"),
      (b"{}", "br", "encoded as 'br'"), (b"{}", "gzip, gzip", "encoded as")],
 )  # fmt: skip
 def test_an_encoding_that_was_not_asked_for_or_is_damaged_is_refused(body, encoding, text):
