@@ -53,10 +53,10 @@ DISTS = {
 PYTHONS = nox.project.python_versions(nox.project.load_toml("qstore-core/pyproject.toml"))
 CONSTRAINTS = ("-c", str(Path("constraints.txt").resolve()))
 BUILD_TOOLS = ("hatchling", "editables", "build")
-TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "cirq-core", "pennylane")
-CLIENTS = ("cirq-ionq", "qiskit", "qiskit-ionq", "pennylane-ionq", "amazon-braket-sdk", "ply")
+TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "cirq-core", "cirq-ionq", "pennylane")
+CLIENTS = ("qiskit", "qiskit-ionq", "pennylane-ionq", "amazon-braket-sdk", "ply")
 BENCH_PEERS = (
-    *CLIENTS, "jax", "tensorcircuit-ng", "pennylane", "pennylane-lightning", "qulacs", "torch", "cirq-core", "qsimcirq", "qiskit-aer",
+    *CLIENTS, "cirq-ionq", "jax", "tensorcircuit-ng", "pennylane", "pennylane-lightning", "qulacs", "torch", "cirq-core", "qsimcirq", "qiskit-aer",
 )  # fmt: skip
 BENCH_PARTS = (
     ("train",), ("train", "--wide"), ("single", "--table", "big"), ("single", "--table", "shots"),
