@@ -39,9 +39,18 @@ WRONG_RULES = {
 
 @pytest.mark.parametrize("gate", WRONG_RULES)
 @pytest.mark.parametrize("entangler", ["ms", "zz"])
-def test_a_wrong_rule_is_refused(gate, entangler, monkeypatch):
+@pytest.mark.parametrize("n_qubits", [3, 14], ids=["simulated", "audited"])
+def test_a_wrong_rule_is_refused(gate, entangler, n_qubits, monkeypatch):
     circuit = (
-        qs.QuantumCircuit(3).h(0).rx(1, 0.7).ry(2, "t").rz(0, 1.1).cx(0, 1).cz(1, 2).swap(0, 2).rx(0, 0.3)
+        qs.QuantumCircuit(n_qubits)
+        .h(0)
+        .rx(1, 0.7)
+        .ry(2, "t")
+        .rz(0, 1.1)
+        .cx(0, 1)
+        .cz(1, 2)
+        .swap(0, 2)
+        .rx(0, 0.3)
     )
     monkeypatch.setitem(gates._STEPS, gate, WRONG_RULES[gate])
     compiling._compiled.cache_clear()

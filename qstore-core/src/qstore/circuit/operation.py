@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,18 +81,21 @@ class Operation:
         """Whether it is an unconditioned unitary."""
         return self.spec.kind is GateKind.UNITARY and self.condition is None
 
-    def matrix(self) -> NDArray[np.complex128]:
-        """The unitary (2**k, 2**k) of an operation without parameters, first qubit least significant.
+    def matrix(self, bindings: Mapping[str, NDArray[np.float64]] | None = None) -> NDArray[np.complex128]:
+        """The unitary (2**k, 2**k), first qubit least significant.
+
+        Args:
+            bindings: one sample of the operation's parameters, if it has any.
 
         Raises:
-            CircuitError: it has parameters, or is no unitary.
+            CircuitError: it has parameters and there are no bindings, or it is no unitary.
         """
         if self.unitary:
             size = 1 << len(self.qubits)
             return np.array(self.unitary, dtype=complex).reshape(size, size)
-        if not all(angle.is_constant for angle in self.angles):
+        if bindings is None and not all(angle.is_constant for angle in self.angles):
             raise CircuitError(f"{self.gate} has the unbound angles {list(self.angles)}; bind them first.")
-        return self.spec.matrix(np.array([angle.constant for angle in self.angles]))
+        return self.spec.matrix(np.array([angle.value(bindings or {}) for angle in self.angles]))
 
     def operators(self) -> NDArray[np.complex128]:
         """What an operation without parameters does to the state: one unitary, or its Kraus operators.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore.circuit import CircuitView, Operation
+from qstore.circuit import CircuitView
 from qstore.errors import CompilationError, ResourceError
 
 __all__ = [
@@ -142,14 +142,8 @@ def evolved(circuit: CircuitView, states: States, values: Values) -> States:
             raise CompilationError(
                 f"{op.gate!r} on {op.qubits} is no unitary, so the circuits cannot be compared."
             )
-        tensor = _applied(tensor, _matrix(op, values), op.qubits, n)
+        tensor = _applied(tensor, op.matrix(values), op.qubits, n)
     return np.ascontiguousarray(tensor).reshape(len(states), -1)
-
-
-def _matrix(op: Operation, values: Values) -> NDArray[np.complex128]:
-    if op.unitary or all(angle.is_constant for angle in op.angles):
-        return op.matrix()
-    return op.spec.matrix(np.array([angle.value(values) for angle in op.angles]))
 
 
 def _applied(

@@ -11,13 +11,14 @@ For ZZ machines only the order is free.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import permutations
 from typing import NamedTuple
 
 from qstore_ionq.native.frames import Constraint, Wire
-from qstore_ionq.native.gates import canonical_items
+from qstore_ionq.native.gates import canonical_items, canonical_parts, canonical_rotations
 from qstore_ionq.native.kak import product_of
-from qstore_ionq.native.merging import are_canonical, canonical_parts, groups_of
+from qstore_ionq.native.merging import are_canonical, groups_of, matters
 from qstore_ionq.native.network import (
     NEGLIGIBLE,
     PARALLEL,
@@ -30,8 +31,6 @@ from qstore_ionq.native.network import (
 from qstore_ionq.native.parity import Pair, pair_of, split_off
 from qstore_ionq.native.quaternions import (
     X_AXIS,
-    Y_AXIS,
-    Z_AXIS,
     Vector,
     cross,
     dot,
@@ -110,14 +109,13 @@ def _block_of(group: list[Rotation]) -> tuple[Block, list[Item], list[Item]]:
     angles = [r.radians for r in group]
     if are_canonical(axes):
         return Block(wires, tuple(axes), tuple(angles)), [], []
-    before, found, after = canonical_parts(axes, angles, wires)
-    rotations = [(axis, angle) for axis, angle in zip((X_AXIS, Y_AXIS, Z_AXIS), found, strict=True)]
-    kept = [
-        (axis, angle) for axis, angle in rotations if abs(math.remainder(angle, math.pi)) > 10 * NEGLIGIBLE
-    ]
+    before, found, after = canonical_parts(product_of(axes, angles), wires)
+    rotations = canonical_rotations(found, wires)
+    kept = [each for each in rotations if matters(each.radians)]
     # A rotation by a multiple of pi is a Pauli on each wire, which the builder sees to: it goes before the others.
-    paulis = [Rotation(wires, (axis, axis), angle) for axis, angle in rotations if (axis, angle) not in kept]
-    return Block(wires, tuple((a, a) for a, _ in kept), tuple(a for _, a in kept)), [*before, *paulis], after
+    paulis = [each for each in rotations if not matters(each.radians)]
+    block = Block(wires, tuple((r.axes[0], r.axes[1]) for r in kept), tuple(r.radians for r in kept))
+    return block, [*before, *paulis], after
 
 
 Order = tuple[tuple[int, ...], ...]
@@ -138,36 +136,34 @@ _ORDERS_OF_POINTS: dict[int, tuple[Order, ...]] = {
 
 def _option(block: Block, order: Order, builder: NetworkBuilder, wires: list[Wire], is_point: bool) -> Option:
     """The block in one order, its pairs about the axes that suit the wires."""
-    items: list[Item] = []
-    trial = builder.copy()
-    states = {wire: wires[wire].copy() for wire in block.wires}
+    trial = _Trial(block, builder, wires, is_point)
     for step in order:
         rotations = [Rotation(block.wires, block.axes[k], block.angles[k]) for k in step]
-        made = _paired(rotations, trial, states) if len(step) == 2 else rotations
-        for item in made:
-            _play(item, trial, states, is_point)
-        items += made
-    first, second = (states[wire] for wire in block.wires)
-    return Option(first.pulses + second.pulses, items, (first, second))
+        trial.play(_paired(rotations, trial.builder, trial.states) if len(step) == 2 else rotations)
+    return trial.option()
 
 
-def _played(
-    items: list[Item], block: Block, builder: NetworkBuilder, wires: list[Wire], *, is_point: bool
-) -> Option:
-    trial = builder.copy()
-    states = {wire: wires[wire].copy() for wire in block.wires}
-    for item in items:
-        _play(item, trial, states, is_point)
-    first, second = (states[wire] for wire in block.wires)
-    return Option(first.pulses + second.pulses, items, (first, second))
+class _Trial:
+    """What a block's items would make of its wires."""
 
+    def __init__(self, block: Block, builder: NetworkBuilder, wires: list[Wire], is_point: bool) -> None:
+        self.builder = builder.copy()
+        self.states = {wire: wires[wire].copy() for wire in block.wires}
+        self._is_point = is_point
+        self._items: list[Item] = []
 
-def _play(item: Item, builder: NetworkBuilder, states: dict[int, Wire], is_point: bool) -> None:
-    if isinstance(item, Rotation):
-        placed = builder.placed(item)
-        for wire, axis in zip(placed.wires, placed.axes, strict=True):
-            states[wire].add(Constraint(is_point, axis))
-    builder.add(item)
+    def play(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if isinstance(item, Rotation):
+                placed = self.builder.placed(item)
+                for wire, axis in zip(placed.wires, placed.axes, strict=True):
+                    self.states[wire].add(Constraint(self._is_point, axis))
+            self.builder.add(item)
+        self._items += items
+
+    def option(self) -> Option:
+        first, second = self.states.values()
+        return Option(first.pulses + second.pulses, self._items, (first, second))
 
 
 def _paired(pair: list[Rotation], builder: NetworkBuilder, states: dict[int, Wire]) -> list[Item]:
@@ -219,50 +215,40 @@ def _triple(block: Block, builder: NetworkBuilder, wires: list[Wire]) -> Option 
     x = tuple(orthogonal_to(w) for w in at)
     y = tuple(cross(w, v) for w, v in zip(at, x, strict=True))
     bases = list(zip(x, y, at, strict=True))
-    seen = [
-        tuple(
-            (dot(axis, b[0]), dot(axis, b[1]), dot(axis, b[2])) for axis, b in zip(axes, bases, strict=True)
-        )
-        for axes in block.axes
-    ]
-    matrix = product_of([(axes[0], axes[1], angle) for axes, angle in zip(seen, block.angles, strict=True)])
-    found = split_off(matrix)
+    seen = [(_coordinates(first, bases[0]), _coordinates(second, bases[1])) for first, second in block.axes]
+    found = split_off(product_of(seen, block.angles))
     if found is None:
         return None
     even, odd, rest = found
-    first = _items(pair_of(even, odd, 0.0, 0.0), block.wires, x, y)
-    last = [_back(item, bases) for item in canonical_items(rest, (0, 1)) if not _is_negligible(item)]
+    last = [item for item in canonical_items(rest, (0, 1)) if not _is_negligible(item)]
     if sum(isinstance(item, Rotation) for item in last) > 1:
         return None
-    last = [_on(item, block.wires) for item in last]
-    return _played([*first, *last], block, builder, wires, is_point=False)
+    trial = _Trial(block, builder, wires, is_point=False)
+    trial.play(_items(pair_of(even, odd, 0.0, 0.0), block.wires, x, y))
+    trial.play([_back(item, bases, block.wires) for item in last])
+    return trial.option()
+
+
+def _coordinates(v: Vector, basis: tuple[Vector, Vector, Vector]) -> Vector:
+    return (dot(v, basis[0]), dot(v, basis[1]), dot(v, basis[2]))
 
 
 def _is_negligible(item: Item) -> bool:
     return isinstance(item, Rotation) and abs(math.remainder(item.radians, 2 * math.pi)) < NEGLIGIBLE
 
 
-def _back(item: Item, bases: list[tuple[Vector, Vector, Vector]]) -> Item:
-    """An item whose axes are coordinates in a basis for each wire, in the coordinates of the network."""
+def _back(item: Item, bases: list[tuple[Vector, Vector, Vector]], wires: tuple[int, int]) -> Item:
+    """An item on wires 0 and 1, whose axes are coordinates in a basis for each, on these wires of the network."""
 
-    def mixed(v: tuple[float, ...], basis: tuple[Vector, Vector, Vector]) -> Vector:
-        x, y, z = (sum(v[k] * basis[k][i] for k in range(3)) for i in range(3))
+    def mixed(v: Sequence[float], side: int) -> Vector:
+        x, y, z = (sum(v[k] * bases[side][k][i] for k in range(3)) for i in range(3))
         return (x, y, z)
 
     if isinstance(item, Rotation):
-        axes = tuple(mixed(axis, basis) for axis, basis in zip(item.axes, bases, strict=True))
-        return Rotation(item.wires, axes, item.angle)
+        return Rotation(wires, (mixed(item.axes[0], 0), mixed(item.axes[1], 1)), item.angle)
     assert isinstance(item, Local)
     w, *vector = item.quaternion
-    return Local(item.wire, (w, *mixed(tuple(vector), bases[item.wire])))
-
-
-def _on(item: Item, wires: tuple[int, int]) -> Item:
-    """An item on wires 0 and 1, on these wires."""
-    if isinstance(item, Rotation):
-        return Rotation(wires, item.axes, item.angle)
-    assert isinstance(item, Local)
-    return Local(wires[item.wire], item.quaternion)
+    return Local(wires[item.wire], (w, *mixed(vector, item.wire)))
 
 
 def _at(x: Vector, y: Vector, azimuth: float) -> Vector:

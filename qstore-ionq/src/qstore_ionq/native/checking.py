@@ -2,8 +2,8 @@
 """Every compile checks itself.
 
 Up to 12 qubits the program, bound to random values, acts on random states beside its source. Larger ones are checked step
-by step: every rewriting of the network was compared with what it replaced as it was made (`rewrites`), and the pulses
-are followed through the network here. At each entangler what the hardware does, seen from the network, must be the
+by step: every gate was compared with its rotations and every rewriting with what it replaced, as it was made
+(`rewrites`), and the pulses are followed through the network here. At each entangler what the hardware does, seen from the network, must be the
 network's rotation times one-qubit gates; these are carried on, and must be the network's own at the end.
 """
 
@@ -13,7 +13,6 @@ import math
 
 import numpy as np
 
-from qstore.circuit import Angle
 from qstore.compiler import TOLERANCE, Certificate, require_equivalent
 from qstore.errors import CompilationError
 from qstore_ionq.native.kak import factors, rotation_matrix
@@ -30,10 +29,9 @@ from qstore_ionq.native.quaternions import (
     product,
     rotation,
 )
-from qstore_ionq.native.rewrites import Audit
+from qstore_ionq.native.rewrites import RANGE, Audit, distance, number
 
 _DRAWS = 3
-_RANGE = 4 * math.pi
 _EXACT = 1e4
 """Up to this angle (radians) rounding stays below the tolerance; a larger one is itself only known to 1e-16 of its size."""
 
@@ -53,10 +51,7 @@ def certified(program: NativeProgram, network: Network, audit: Audit | None) -> 
     random = np.random.default_rng(1)
     error, checks = audit.error, audit.checks
     for _ in range(_DRAWS):
-        values = {
-            p.name: random.uniform(-4 * math.pi, 4 * math.pi, p.shape)
-            for p in program.lowered_source.parameters
-        }
+        values = {p.name: random.uniform(-RANGE, RANGE, p.shape) for p in program.lowered_source.parameters}
         error = max(error, _followed(program.bind_lowered(values), network, values))
         checks += len(program.ops)
     if not error <= allowed:
@@ -72,7 +67,7 @@ def _largest_angle(program: NativeProgram) -> float:
     angles = (angle for op in program.lowered_source.operations for angle in op.angles)
     return max(
         (
-            abs(angle.constant) + sum(abs(term.coefficient) for term in angle.terms) * _RANGE
+            abs(angle.constant) + sum(abs(term.coefficient) for term in angle.terms) * RANGE
             for angle in angles
         ),
         default=0.0,
@@ -90,24 +85,25 @@ def _followed(bound: BoundProgram, network: Network, values: dict[str, np.ndarra
             locals_[op.wires[0]] = product(pulse, locals_[op.wires[0]])
             continue
         while len((each := next(rotations)).wires) == 1:
-            _undo(each.wires[0], each.axes[0], _number(each.angle, values), locals_)
+            _undo(each.wires[0], each.axes[0], number(each.angle, values), locals_)
         a, b = op.wires
         assert op.angle is not None
         axes = (Z_AXIS, Z_AXIS) if op.gate == "zz" else tuple(_equatorial(float(p[0])) for p in op.phases)
         done = rotation_matrix(axes[0], axes[1], TURN * float(op.angle[0]))
-        wanted = rotation_matrix(each.axes[0], each.axes[1], -_number(each.angle, values))
+        wanted = rotation_matrix(each.axes[0], each.axes[1], -number(each.angle, values))
         seen = done @ np.kron(matrix(locals_[a]), matrix(locals_[b])) @ wanted
         locals_[a], locals_[b] = factors(seen)
-        worst = max(worst, _distance(seen, np.kron(matrix(locals_[a]), matrix(locals_[b]))))
+        split = np.asarray(np.kron(matrix(locals_[a]), matrix(locals_[b])), dtype=complex)
+        worst = max(worst, distance(seen, split))
     for each in rotations:
         if len(each.wires) != 1:
             return math.inf
-        _undo(each.wires[0], each.axes[0], _number(each.angle, values), locals_)
+        _undo(each.wires[0], each.axes[0], number(each.angle, values), locals_)
     for wire, expected in enumerate(network.locals):
         last = rotation(Z_AXIS, float(bound.virtual[wire][0]))
         if bound.flips[wire][0]:
             last = product(last, rotation(X_AXIS, math.pi))
-        worst = max(worst, _distance(matrix(product(last, locals_[wire])), matrix(expected)))
+        worst = max(worst, distance(matrix(product(last, locals_[wire])), matrix(expected)))
     return worst
 
 
@@ -115,14 +111,5 @@ def _undo(wire: int, axis: Vector, angle: float, locals_: list[Quaternion]) -> N
     locals_[wire] = product(locals_[wire], inverse(rotation(axis, angle)))
 
 
-def _number(angle: float | Angle, values: dict[str, np.ndarray]) -> float:
-    return angle.value(values) if isinstance(angle, Angle) else angle
-
-
 def _equatorial(turns: float) -> Vector:
     return (math.cos(TURN * turns), math.sin(TURN * turns), 0.0)
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    overlap = np.vdot(b, a)
-    return float(np.abs(a - overlap / max(abs(overlap), 1e-300) * b).max())

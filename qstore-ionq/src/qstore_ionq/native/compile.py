@@ -68,9 +68,8 @@ def _compiled(template: Template, entangler: str, level: int, verify: bool) -> N
     source, preparation = template, None
     if "initialize" in template.gates:
         source, preparation = lower_initialize(template)
-    audit = (
-        Audit() if verify and source.n_qubits > MAX_CHECKED_QUBITS else None
-    )  # smaller ones are checked as a whole
+    # Smaller circuits are checked as a whole, larger ones step by step.
+    audit = Audit() if verify and source.n_qubits > MAX_CHECKED_QUBITS else None
     network, wires = _best(source, entangler, level, audit)
     ops = lowered(network, wires, entangler)
     program = NativeProgram.of(template, source, preparation, network, ops, entangler)
@@ -82,13 +81,13 @@ def _compiled(template: Template, entangler: str, level: int, verify: bool) -> N
 def _best(source: Template, entangler: str, level: int, audit: Audit | None) -> tuple[Network, list[Wire]]:
     """The network with the fewest entanglers and then pulses, and the plans of its wires."""
     if level == 0:
-        network = _network(source.n_qubits, source.operations)
+        network = _network(source.n_qubits, source.operations, audit)
         return network, planned(network, entangler)
     best: tuple[tuple[int, int], Network, list[Wire]] | None = None
-    for operations in _variants(source.operations, level):
-        network = simplified(_network(source.n_qubits, operations), audit)
+    for operations in _variants(source.operations, level, audit):
+        network = simplified(_network(source.n_qubits, operations, audit), audit)
         if level == 2:
-            shorter = compressed(network)
+            shorter = compressed(network, audit)
             network = simplified(shorter, audit) if shorter is not network else network
         if best is not None and network.n_entanglers > best[0][0]:
             continue
@@ -105,19 +104,21 @@ def _best(source: Template, entangler: str, level: int, audit: Audit | None) -> 
     return best[1], best[2]
 
 
-def _variants(operations: Sequence[Operation], level: int) -> Iterator[Sequence[Operation]]:
+def _variants(
+    operations: Sequence[Operation], level: int, audit: Audit | None
+) -> Iterator[Sequence[Operation]]:
     # CX RZ CX by a symbol is one entangler, which the network, where a symbol is a rotation of its own, does not see.
     if any(not angle.is_constant for op in operations for angle in op.angles):
-        operations = with_parity_networks(operations, width=2) or operations
+        operations = with_parity_networks(operations, width=2, audit=audit) or operations
     yield operations
     if level < 2:
         return
-    shorter = with_shorter_runs(operations)
+    shorter = with_shorter_runs(operations, audit)
     if shorter is not None:
         yield shorter
     seen: set[tuple[Operation, ...]] = set()
     for seed in range(_VARIANTS):
-        made = with_parity_networks(operations, seed)
+        made = with_parity_networks(operations, seed, audit=audit)
         if made is None:
             return
         if tuple(made) not in seen:
@@ -125,9 +126,12 @@ def _variants(operations: Sequence[Operation], level: int) -> Iterator[Sequence[
             yield made
 
 
-def _network(n_qubits: int, operations: Sequence[Operation]) -> Network:
+def _network(n_qubits: int, operations: Sequence[Operation], audit: Audit | None) -> Network:
     builder = NetworkBuilder(n_qubits)
     for op in operations:
-        for item in items_of(op):
+        items = items_of(op)
+        if audit is not None:
+            audit.compare_gate(op, items)
+        for item in items:
             builder.add(item)
     return builder.network()

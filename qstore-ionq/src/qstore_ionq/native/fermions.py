@@ -30,7 +30,8 @@ from qstore_ionq.native.network import (
     commute,
     rebuilt,
 )
-from qstore_ionq.native.quaternions import Vector, cross, dot, matrix, norm, orthogonal_to, rotation, unit
+from qstore_ionq.native.quaternions import Vector, cross, dot, norm, orthogonal_to, rotation, unit
+from qstore_ionq.native.rewrites import Audit, distance, unitary
 
 MODES = 6
 _FEWEST = 5
@@ -52,8 +53,8 @@ class Plane(NamedTuple):
     zero: Vector
 
 
-def compressed(network: Network) -> Network:
-    """The network with fewer entanglers on three wires in a row, where there are such."""
+def compressed(network: Network, audit: Audit | None = None) -> Network:
+    """The network with fewer entanglers on three wires in a row, where there are such; `audit` counts the steps."""
     changed = True
     while changed:
         changed = False
@@ -61,6 +62,8 @@ def compressed(network: Network) -> Network:
             before, run, after = _run(network.rotations, middle, ends)
             made = _rewritten(run, middle, ends) if len(run) >= _FEWEST else None
             if made is not None:
+                if audit is not None:
+                    audit.compare((ends[0], middle, ends[1]), run, made)
                 network = rebuilt(network, [*before, *made, *after])
                 changed = True
                 break
@@ -133,7 +136,7 @@ def _rewritten(run: list[Rotation], middle: int, ends: tuple[int, int]) -> list[
     whole = reduce(lambda done, letter: _givens(letter) @ done, letters, np.eye(MODES))
     back = [Letter(2 * place + 1, azimuth) for place, azimuth in enumerate(turned)]
     items = _items([*_factored(whole, permutation, word), *back], wires, known)
-    if _distance(run, items, wires) > _TOLERANCE:
+    if distance(unitary(wires, run), unitary(wires, items)) > _TOLERANCE:
         return None  # special angles can make the matrix vanish where the word does not expect it
     return items
 
@@ -243,27 +246,3 @@ def _items(letters: list[Letter], wires: tuple[int, int, int], planes: list[Plan
             pair = (wires[place - 1], wires[place])
             items.append(Rotation(pair, (planes[place - 1].zero, planes[place].zero), angle))
     return items
-
-
-def _distance(before: Sequence[Item], after: Sequence[Item], wires: tuple[int, int, int]) -> float:
-    first, second = _unitary(before, wires), _unitary(after, wires)
-    overlap = np.vdot(second, first)
-    return float(np.abs(first - overlap / max(float(abs(overlap)), 1e-300) * second).max())
-
-
-def _unitary(items: Sequence[Item], wires: tuple[int, int, int]) -> NDArray[np.complex128]:
-    result: NDArray[np.complex128] = np.eye(8, dtype=complex)
-    for item in items:
-        factors = [np.eye(2, dtype=complex)] * 3
-        if isinstance(item, Local):
-            factors[wires.index(item.wire)] = matrix(item.quaternion)
-            step = reduce(np.kron, factors)
-        else:
-            assert isinstance(item, Rotation)
-            for wire, axis in zip(item.wires, item.axes, strict=True):
-                factors[wires.index(wire)] = 1j * matrix((0.0, *axis))
-            step = math.cos(item.radians / 2) * np.eye(8) - 1j * math.sin(item.radians / 2) * reduce(
-                np.kron, factors
-            )
-        result = np.asarray(step @ result)
-    return result

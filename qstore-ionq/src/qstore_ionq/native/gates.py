@@ -156,11 +156,25 @@ def _from_matrix(matrix: np.ndarray, qubits: tuple[int, ...]) -> list[Item]:
 
 
 def canonical_items(matrix: np.ndarray, wires: tuple[int, int]) -> list[Item]:
-    """A two-qubit unitary, kron(first, second), as locals and at most three rotations."""
+    """A two-qubit unitary, kron(first, second), as locals around three rotations."""
+    before, angles, after = canonical_parts(matrix, wires)
+    return [*before, *canonical_rotations(angles, wires), *after]
+
+
+def canonical_parts(
+    matrix: np.ndarray, wires: tuple[int, int]
+) -> tuple[list[Item], tuple[float, float, float], list[Item]]:
+    """A two-qubit unitary, kron(first, second), as locals, angles about XX, YY and ZZ, and locals."""
     found = canonical(matrix)
-    middle = [
+    before, after = (
+        [Local(wire, q) for wire, q in zip(wires, pair, strict=True)] for pair in (found.before, found.after)
+    )
+    return [*before], found.angles, [*after]
+
+
+def canonical_rotations(angles: Sequence[float], wires: tuple[int, int]) -> list[Rotation]:
+    """Rotations about XX, YY and ZZ."""
+    return [
         Rotation(wires, (axis, axis), angle)
-        for axis, angle in zip((X_AXIS, Y_AXIS, Z_AXIS), found.angles, strict=True)
+        for axis, angle in zip((X_AXIS, Y_AXIS, Z_AXIS), angles, strict=True)
     ]
-    before = [Local(w, q) for w, q in zip(wires, found.before, strict=True)]
-    return [*before, *middle, *(Local(w, q) for w, q in zip(wires, found.after, strict=True))]

@@ -10,19 +10,16 @@ Matrices are kron(first, second): the first qubit is the MORE significant bit he
 from __future__ import annotations
 
 import math
-from functools import reduce
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore.circuit.synthesis import canonical_factors
+from qstore.circuit.synthesis import canonical_factors, tensor_factors
 from qstore_ionq.native.quaternions import Quaternion, Vector, from_matrix
 
 Matrix = NDArray[np.complex128]
-
-MAGIC = np.array([[1, 0, 0, 1j], [0, 1j, 1, 0], [0, 1j, -1, 0], [1, 0, 0, -1j]]) / math.sqrt(2)
-"""In this basis products of one-qubit gates are real."""
 
 
 class Canonical(NamedTuple):
@@ -50,11 +47,11 @@ def rotation_matrix(first: Vector, second: Vector, angle: float) -> Matrix:
     )
 
 
-def product_of(rotations: list[tuple[Vector, Vector, float]]) -> Matrix:
+def product_of(axes: Sequence[tuple[Vector, Vector]], angles: Sequence[float]) -> Matrix:
     """The product of rotations, the first in the list applied first."""
-    result: Matrix = reduce(
-        lambda done, each: rotation_matrix(*each) @ done, rotations, np.eye(4, dtype=complex)
-    )
+    result: Matrix = np.eye(4, dtype=complex)
+    for (first, second), angle in zip(axes, angles, strict=True):
+        result = rotation_matrix(first, second, angle) @ result
     return result
 
 
@@ -69,9 +66,6 @@ def canonical(u: Matrix) -> Canonical:
 
 
 def factors(u: Matrix) -> tuple[Quaternion, Quaternion]:
-    """A and B with kron(A, B) = U up to the global phase, for a product of one-qubit gates."""
-    blocks = u.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3)
-    i, j = divmod(int(np.argmax(np.abs(blocks).sum(axis=(2, 3)))), 2)
-    second = blocks[i, j] / np.sqrt(np.linalg.det(blocks[i, j]))
-    first = np.einsum("abcd,cd->ab", blocks, second.conj()) / 2
+    """A and B with kron(A, B) next to U, up to the global phase."""
+    second, first = tensor_factors(u)
     return from_matrix(first), from_matrix(second)

@@ -9,78 +9,64 @@ ACM TQC 2, 11 (2021)). A layer of CX between all pairs of n qubits so takes n - 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from qstore.circuit import Operation
+from qstore_ionq.native.rewrites import Audit
+from qstore_ionq.native.runs import Run, parts_of, swaps_into
 
 _LINEAR = {"cx", "swap"}
 
 
-def with_shorter_runs(operations: Sequence[Operation]) -> list[Operation] | None:
+def with_shorter_runs(operations: Sequence[Operation], audit: Audit | None = None) -> list[Operation] | None:
     """The operations with runs of CX and SWAP gates replaced where fewer CX do the same; None where there are none."""
     result: list[Operation] = []
-    rest = list(operations)
     changed = False
-    while rest:
-        before, run, rest = _first_run(rest)
-        shorter = _shorter(run)
-        changed = changed or shorter is not run
-        result += [*before, *shorter]
+    for part in parts_of(operations, _is_linear, _is_linear):
+        if isinstance(part, Run):
+            made = _shorter(part)
+            changed = changed or made is not None
+            if audit is not None and made is not None:
+                audit.record(0.0 if _rows(part) == _rows(Run(made, part.qubits)) else math.inf)
+            result += part.operations if made is None else made
+        else:
+            result += part
     return result if changed else None
 
 
-def _first_run(
-    operations: Sequence[Operation],
-) -> tuple[list[Operation], list[Operation], list[Operation]]:
-    """What can be done before the first run, the run, which takes all that can move into it, and what is after it."""
-    before: list[Operation] = []
-    run: list[Operation] = []
-    after: list[Operation] = []
-    involved: set[int] = set()
-    blocked: set[int] = set()
-    for number, op in enumerate(operations):
-        qubits = set(op.qubits)
-        if op.bit is not None or op.condition is not None:  # classical bits order what qubits do not
-            after += operations[number:]
-            break
-        if op.gate in _LINEAR and not qubits & blocked:
-            run.append(op)
-            involved |= qubits
-        elif qubits & (involved | blocked):
-            after.append(op)
-            blocked |= qubits
-        else:
-            before.append(op)
-    if not run:
-        return [*before, *after], [], []
-    return before, run, after
+def _is_linear(op: Operation) -> bool:
+    return op.gate in _LINEAR
 
 
-def _shorter(run: list[Operation]) -> list[Operation]:
-    count = sum(op.gate == "cx" for op in run)
-    qubits = sorted({q for op in run for q in op.qubits})
+def _shorter(run: Run) -> list[Operation] | None:
+    count = sum(op.gate == "cx" for op in run.operations)
+    qubits = run.qubits
     if count < len(qubits):  # a run that connects its qubits cannot be shorter; most are of this kind
-        return run
-    place = {q: i for i, q in enumerate(qubits)}
-    pairs = [(op.gate, place[op.qubits[0]], place[op.qubits[1]]) for op in run]
-    best = reduced(_rows(len(qubits), pairs))
+        return None
+    best = reduced(_rows(run))
     if best is None or len(best[0]) >= count:
-        return run
+        return None
     additions, source = best
-    swaps = _swaps(source)
-    made = [Operation("swap", (qubits[a], qubits[b])) for a, b in swaps]
+    made = [Operation("swap", (qubits[a], qubits[b])) for a, b in swaps_into(source)]
     return made + [Operation("cx", (qubits[c], qubits[t])) for c, t in reversed(additions)]
 
 
-def _rows(n: int, pairs: Sequence[tuple[str, int, int]]) -> list[int]:
+def _rows(run: Run) -> list[int]:
     """For each bit after the run, the set of bits before it whose sum it is, as a mask."""
-    rows = [1 << i for i in range(n)]
-    for gate, a, b in pairs:
-        if gate == "swap":
-            rows[a], rows[b] = rows[b], rows[a]
-        else:
-            rows[b] ^= rows[a]
+    place = {q: i for i, q in enumerate(run.qubits)}
+    rows = [1 << i for i in range(len(place))]
+    for op in run.operations:
+        add_linear(rows, op.gate, place[op.qubits[0]], place[op.qubits[1]])
     return rows
+
+
+def add_linear(rows: list[int], gate: str, a: int, b: int) -> None:
+    """What a CX or a SWAP does to the bits' sums."""
+    if gate == "swap":
+        rows[a], rows[b] = rows[b], rows[a]
+    else:
+        rows[b] ^= rows[a]
 
 
 def reduced(rows: Sequence[int]) -> tuple[list[tuple[int, int]], list[int]] | None:
@@ -119,15 +105,3 @@ def _columns_of_inverse(rows: Sequence[int]) -> list[int]:
                 work[i] ^= work[column]
     inverse = [row >> n for row in work]
     return [sum((inverse[i] >> j & 1) << i for i in range(n)) for j in range(n)]
-
-
-def _swaps(source: Sequence[int]) -> list[tuple[int, int]]:
-    """Swaps after which bit i is where bit source[i] was."""
-    at = list(range(len(source)))
-    swaps = []
-    for i, wanted in enumerate(source):
-        j = at.index(wanted)
-        if j != i:
-            at[i], at[j] = at[j], at[i]
-            swaps.append((i, j))
-    return swaps

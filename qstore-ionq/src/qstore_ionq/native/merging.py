@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from qstore_ionq.native.kak import canonical, product_of
+from qstore_ionq.native.gates import canonical_parts, canonical_rotations
+from qstore_ionq.native.kak import product_of
 from qstore_ionq.native.network import (
     NEGLIGIBLE,
     PARALLEL,
@@ -26,8 +27,6 @@ from qstore_ionq.native.network import (
     same_up_to_angle,
 )
 from qstore_ionq.native.quaternions import (
-    X_AXIS,
-    Y_AXIS,
     Z_AXIS,
     Vector,
     dot,
@@ -39,7 +38,6 @@ from qstore_ionq.native.quaternions import (
 from qstore_ionq.native.rewrites import Audit
 
 _MOST_ROUNDS = 8
-_CANONICAL_AXES = (X_AXIS, Y_AXIS, Z_AXIS)
 
 
 def simplified(network: Network, audit: Audit | None = None) -> Network:
@@ -127,20 +125,18 @@ def shorter(group: list[Rotation]) -> list[Item] | None:
         return common
     if len(group) <= 3 and are_canonical(axes):
         # Already canonical, so it is short unless a SWAP beside it has the same quarter turns.
-        mirrored = sum(_matters(angle - math.pi / 2) for angle in angles) + 3 - len(group)
+        mirrored = sum(matters(angle - math.pi / 2) for angle in angles) + 3 - len(group)
         if mirrored >= len(group):
             return None
     elif len(group) == 2:
         return None  # two coordinates, whatever the axes
-    before, found, after = canonical_parts(axes, angles, wires)
+    before, found, after = canonical_parts(product_of(axes, angles), wires)
     swapped = [angle - math.pi / 2 for angle in found]  # SWAP ~ exp(i pi/4 (XX + YY + ZZ))
-    plain, mirrored = sum(map(_matters, found)), sum(map(_matters, swapped))
+    plain, mirrored = sum(map(matters, found)), sum(map(matters, swapped))
     if min(plain, mirrored) >= len(group):
         return None
-    chosen = found if plain <= mirrored else swapped
-    middle: list[Item] = [
-        Rotation(wires, (axis, axis), angle) for axis, angle in zip(_CANONICAL_AXES, chosen, strict=True)
-    ]
+    chosen: Sequence[float] = found if plain <= mirrored else swapped
+    middle: list[Item] = [*canonical_rotations(chosen, wires)]
     if chosen is swapped:
         middle.append(Exchange(*wires))
     return [*before, *middle, *after]
@@ -180,15 +176,6 @@ def are_canonical(axes: Sequence[tuple[Vector, Vector]]) -> bool:
     )
 
 
-def canonical_parts(
-    axes: Sequence[tuple[Vector, Vector]], angles: Sequence[float], wires: tuple[int, int]
-) -> tuple[list[Item], list[float], list[Item]]:
-    """A product of rotations as locals, three angles about XX, YY and ZZ, and locals."""
-    found = canonical(product_of([(a, b, angle) for (a, b), angle in zip(axes, angles, strict=True)]))
-    before: list[Item] = [Local(wire, q) for wire, q in zip(wires, found.before, strict=True)]
-    after: list[Item] = [Local(wire, q) for wire, q in zip(wires, found.after, strict=True)]
-    return before, list(found.angles), after
-
-
-def _matters(angle: float) -> bool:
+def matters(angle: float) -> bool:
+    """Whether a rotation of two wires by an angle takes an entangler: by a multiple of pi it is a Pauli on each."""
     return abs(math.remainder(angle, math.pi)) > 10 * NEGLIGIBLE

@@ -21,7 +21,10 @@ import numpy as np
 
 from qstore.circuit import Angle, Operation
 from qstore_ionq.native.gates import Expression, Pair, Swap, Turn, steps_of
+from qstore_ionq.native.linear import add_linear
 from qstore_ionq.native.quaternions import Z_AXIS
+from qstore_ionq.native.rewrites import Audit
+from qstore_ionq.native.runs import Run, parts_of, swaps_into
 
 WIDTH = 3
 _FEWEST_ENTANGLERS = 2
@@ -38,22 +41,16 @@ class Move(NamedTuple):
     second: int
 
 
-class Run(NamedTuple):
-    """A run of gates on up to three wires: linear map and phases by parity mask."""
-
-    operations: list[Operation]
-    wires: list[int]
-
-
 def with_parity_networks(
-    operations: Sequence[Operation], seed: int = 0, width: int = WIDTH
+    operations: Sequence[Operation], seed: int = 0, width: int = WIDTH, audit: Audit | None = None
 ) -> list[Operation] | None:
-    """The operations with runs on three wires resynthesised, where that takes no more entanglers.
+    """The operations with runs on three qubits resynthesised, where that takes no more entanglers.
 
     Args:
         operations: of a circuit, in order.
         seed: picks one of the paths that are equally short, which the network around them may like better or worse.
-        width: most wires of a run; 2 finds every CX RZ CX on its own.
+        width: most qubits of a run; 2 finds every CX RZ CX on its own.
+        audit: where the steps are compared with what they replace.
 
     Returns:
         None where no run has a parity of three bits or a symbolic phase: merging finds all there is to find then.
@@ -61,56 +58,17 @@ def with_parity_networks(
     random = np.random.default_rng(seed)
     result: list[Operation] = []
     changed = False
-    pending: list[list[Operation] | Run] = [list(operations)]
-    while pending:
-        part = pending.pop()
+    for part in parts_of(operations, lambda op: op.gate == "cx", _fits, width):
         if isinstance(part, Run):
-            wires = [part.wires[i] for i in random.permutation(len(part.wires))] if seed else part.wires
-            made = _resynthesised(Run(part.operations, wires))
+            qubits = [part.qubits[i] for i in random.permutation(len(part.qubits))] if seed else part.qubits
+            made = _resynthesised(Run(part.operations, qubits))
             changed = changed or made is not None
-            result += made if made is not None else part.operations
-            continue
-        before, run, after = _first_run(part, width)
-        if run.operations:
-            pending += [after, run, before]  # the last one is next: what comes before a run may hold others
+            if audit is not None and made is not None:
+                audit.compare_operations(qubits, part.operations, made)
+            result += part.operations if made is None else made
         else:
-            result += before
+            result += part
     return result if changed else None
-
-
-def _first_run(operations: Sequence[Operation], width: int) -> tuple[list[Operation], Run, list[Operation]]:
-    """The first CX with everything on up to `width` wires that can join it, and what is before and after."""
-    before: list[Operation] = []
-    run: list[Operation] = []
-    after: list[Operation] = []
-    wires: list[int] = []
-    blocked: set[int] = set()
-    for number, op in enumerate(operations):
-        if op.bit is not None or op.condition is not None:  # classical bits order what qubits do not
-            after += operations[number:]
-            break
-        qubits = set(op.qubits)
-        joins = bool(run) or op.gate == "cx"
-        new = [q for q in op.qubits if q not in wires]
-        if joins and not qubits & blocked and len(wires) + len(new) <= width and _fits(op) and (
-            len(op.qubits) > 1 or not new
-        ):  # fmt: skip
-            run.append(op)
-            wires += new
-        elif qubits & (set(wires) | blocked):
-            after.append(op)
-            blocked |= qubits
-        elif run:
-            # Nothing of the run's: it may stand before it, unless something before it is in `after` already.
-            before.append(op)
-        else:
-            before.append(op)
-        if len(wires) == width and set(wires) <= blocked:
-            after += operations[number + 1 :]
-            break
-    if not run:
-        return [*before, *after], Run([], []), []
-    return before, Run(run, wires), after
 
 
 def _fits(op: Operation) -> bool:
@@ -119,6 +77,8 @@ def _fits(op: Operation) -> bool:
 
 
 def _phases(op: Operation) -> tuple[Turn | Pair, ...] | None:
+    """A diagonal gate as Z rotations of one and of two qubits; None for any other."""
+    found: list[Turn | Pair] = []
     steps = steps_of(op)
     if steps is None:
         return None
@@ -128,27 +88,26 @@ def _phases(op: Operation) -> tuple[Turn | Pair, ...] | None:
         axes = (step.axis,) if isinstance(step, Turn) else (step.first, step.second)
         if any(axis != Z_AXIS for axis in axes):
             return None
-    return tuple(step for step in steps if not isinstance(step, Swap))
+        found.append(step)
+    return tuple(found)
 
 
 def _resynthesised(run: Run) -> list[Operation] | None:
     entanglers = sum(len(op.qubits) == 2 and op.gate != "swap" for op in run.operations)
     if entanglers < _FEWEST_ENTANGLERS:
         return None
-    place = {q: i for i, q in enumerate(run.wires)}
-    n = len(run.wires)
+    place = {q: i for i, q in enumerate(run.qubits)}
+    n = len(run.qubits)
     rows = [1 << i for i in range(n)]
     angles: dict[int, Expression] = {}
     for op in run.operations:
         on = [place[q] for q in op.qubits]
-        if op.gate == "cx":
-            rows[on[1]] ^= rows[on[0]]
-        elif op.gate == "swap":
-            rows[on[0]], rows[on[1]] = rows[on[1]], rows[on[0]]
-        else:
-            for step in _phases(op) or ():
-                mask = rows[on[step.position]] if isinstance(step, Turn) else rows[on[0]] ^ rows[on[1]]
-                angles[mask] = step.angle + angles[mask] if mask in angles else step.angle
+        phases = _phases(op)
+        if phases is None:
+            add_linear(rows, op.gate, *on)
+        for step in phases or ():
+            mask = rows[on[step.position]] if isinstance(step, Turn) else rows[on[0]] ^ rows[on[1]]
+            angles[mask] = step.angle + angles[mask] if mask in angles else step.angle
     needed = frozenset(mask for mask, angle in angles.items() if isinstance(angle, Angle) or angle)
     whole = n == WIDTH and (1 << WIDTH) - 1 in needed
     if not whole and not any(isinstance(angle, Angle) for angle in angles.values()):
@@ -156,7 +115,7 @@ def _resynthesised(run: Run) -> list[Operation] | None:
     moves, wire_of = shortest(tuple(rows), needed)
     if len(moves) > entanglers or (len(moves) == entanglers and not whole):
         return None
-    return _emitted(moves, wire_of, angles, run.wires)
+    return _emitted(moves, wire_of, angles, run.qubits)
 
 
 def _emitted(
@@ -180,13 +139,7 @@ def _emitted(
         else:
             angle = left.pop(rows[first] ^ rows[second])
             made.append(Operation("rzz", (wires[first], wires[second]), (_as_angle(angle),)))
-    at = list(range(len(wires)))
-    for target, source in enumerate(wire_of):
-        other = at.index(source)
-        if other != target:
-            at[target], at[other] = at[other], at[target]
-            made.append(Operation("swap", (wires[target], wires[other])))
-    return made
+    return made + [Operation("swap", (wires[a], wires[b])) for a, b in swaps_into(wire_of)]
 
 
 def _as_angle(value: Expression) -> Angle:

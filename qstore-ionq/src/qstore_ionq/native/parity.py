@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore_ionq.native.kak import MAGIC, Matrix
+from qstore.circuit.synthesis import MAGIC
+from qstore_ionq.native.kak import Matrix
 from qstore_ionq.native.quaternions import Z_AXIS, Quaternion, inverse, product, rotation, turned, turned_back
 
 _YY = np.array([[0, 0, 0, -1], [0, 0, 1, 0], [0, 1, 0, 0], [-1, 0, 0, 0]], dtype=complex)

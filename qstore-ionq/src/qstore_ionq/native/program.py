@@ -25,6 +25,7 @@ from qstore.errors import BindingError
 from qstore_ionq.native.network import Network
 from qstore_ionq.native.pulses import Entangler, Lowered, NativeOp, Pulse, VirtualZ
 from qstore_ionq.native.quaternions import Z_AXIS, matrix, turned
+from qstore_ionq.native.runs import swaps_into
 
 Array = NDArray[np.float64]
 TURN = 2 * math.pi
@@ -102,12 +103,8 @@ class BoundProgram:
             if _value(self.flips[wire], row):
                 made.x(wire)
             made.rz(wire, _value(self.virtual[wire], row))
-        at = list(range(self.n_qubits))
-        for qubit, wire in enumerate(self.wire_of):
-            other = at.index(wire)
-            if other != qubit:
-                at[qubit], at[other] = at[other], at[qubit]
-                made.swap(qubit, other)
+        for qubit, other in swaps_into(self.wire_of):
+            made.swap(qubit, other)
         return made
 
 

@@ -68,11 +68,6 @@ class Lowered(NamedTuple):
     ops: tuple[NativeOp, ...]
     rests: tuple[Quaternion, ...]
 
-    @property
-    def n_pulses(self) -> int:
-        """Number of one-qubit pulses."""
-        return sum(isinstance(op, Pulse) for op in self.ops)
-
 
 def planned(network: Network, entangler: str) -> list[Wire]:
     """Each wire's constraints, its measurement at the end included."""

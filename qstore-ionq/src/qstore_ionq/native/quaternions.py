@@ -17,8 +17,9 @@ Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 
 IDENTITY: Quaternion = (1.0, 0.0, 0.0, 0.0)
-AXES: dict[str, Vector] = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
-X_AXIS, Y_AXIS, Z_AXIS = AXES["x"], AXES["y"], AXES["z"]
+X_AXIS: Vector = (1.0, 0.0, 0.0)
+Y_AXIS: Vector = (0.0, 1.0, 0.0)
+Z_AXIS: Vector = (0.0, 0.0, 1.0)
 
 
 def product(p: Quaternion, q: Quaternion) -> Quaternion:
@@ -72,11 +73,6 @@ def dot(a: Vector, b: Vector) -> float:
 def cross(a: Vector, b: Vector) -> Vector:
     """Vector product."""
     return (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
-
-
-def negated(v: Vector) -> Vector:
-    """-v."""
-    return (-v[0], -v[1], -v[2])
 
 
 def unit(v: Vector) -> Vector:

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Matrix", "canonical_factors", "cosine_sine", "demultiplexed"]
+__all__ = ["MAGIC", "Matrix", "canonical_factors", "cosine_sine", "demultiplexed", "tensor_factors"]
 
 Matrix = NDArray[np.complex128]
 Array = NDArray[np.float64]
 
-_MAGIC = np.array([[1, 0, 0, 1j], [0, 1j, 1, 0], [0, 1j, -1, 0], [1, 0, 0, -1j]]) / math.sqrt(2)
+MAGIC = np.array([[1, 0, 0, 1j], [0, 1j, 1, 0], [0, 1j, -1, 0], [1, 0, 0, -1j]]) / math.sqrt(2)
 """In this basis products of one-qubit gates are real, and XX, YY and ZZ are diagonal."""
 _PAULIS = tuple(
     np.array(rows, dtype=complex) for rows in ([[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]])
 )
-_SIGNS = np.array([np.diag(_MAGIC.conj().T @ np.kron(pauli, pauli) @ _MAGIC).real for pauli in _PAULIS])
+_SIGNS = np.array([np.diag(MAGIC.conj().T @ np.kron(pauli, pauli) @ MAGIC).real for pauli in _PAULIS])
 _DIRECTIONS = (0.7, 2.1, 1.3, 0.2, 2.9)
 """Mixtures of two commuting matrices in which their different eigenvalues stay different, one or the other."""
 _HALF = 0.5
@@ -37,7 +37,7 @@ def canonical_factors(matrix: Matrix) -> tuple[tuple[Matrix, Matrix], list[float
     The gates are pairs, for the first (least significant) qubit and the second; their global phases are arbitrary.
     """
     # Within the magic basis U = K D P^T with K and P real, so U^T U = P D^2 P^T: two commuting real matrices.
-    unitary = _MAGIC.conj().T @ matrix @ _MAGIC
+    unitary = MAGIC.conj().T @ matrix @ MAGIC
     unitary = unitary * np.exp(-0.25j * np.angle(np.linalg.det(unitary)))
     squared = unitary.T @ unitary
     basis = _common_basis(squared.real, squared.imag)
@@ -48,8 +48,8 @@ def canonical_factors(matrix: Matrix) -> tuple[tuple[Matrix, Matrix], list[float
     if np.linalg.det(rotated).real < 0:
         phases[0] += math.pi
         rotated[:, 0] = -rotated[:, 0]
-    behind = _tensor_factors(_MAGIC @ rotated.real @ _MAGIC.conj().T)
-    before = _tensor_factors(_MAGIC @ basis.T @ _MAGIC.conj().T)
+    behind = tensor_factors(MAGIC @ rotated.real @ MAGIC.conj().T)
+    before = tensor_factors(MAGIC @ basis.T @ MAGIC.conj().T)
     angles = []
     for coordinate, pauli in zip(_SIGNS @ phases / 4, _PAULIS, strict=True):
         quarters = round(coordinate / (math.pi / 2))
@@ -116,7 +116,7 @@ def _common_basis(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
     return best
 
 
-def _tensor_factors(product: Matrix) -> tuple[Matrix, Matrix]:
+def tensor_factors(product: Matrix) -> tuple[Matrix, Matrix]:
     """The factor on the first qubit and the one on the second of a matrix that has them."""
     pairs = product.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)
     left, values, right = np.linalg.svd(pairs)
