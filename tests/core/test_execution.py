@@ -16,10 +16,11 @@ from random_circuits import circuits, observables, random_bindings
 
 import qstore as qs
 from qstore.batch import CircuitBatch
+from qstore.circuit import MeasuredGroup, grouped
 from qstore.errors import CapabilityError, ExecutionError, OptionError, ResourceError
 from qstore.execution import default_backend_name, execute_many, resolve_backend
 from qstore.execution.bridge import wait_for
-from qstore.execution.from_counts import Group, _grouped, _shares
+from qstore.execution.from_counts import _shares
 from qstore.execution.plan import plan
 
 SIGMAS = 5
@@ -96,7 +97,7 @@ def test_one_shot_claims_no_certainty():
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=12), st.integers(1, 10**6))
 def test_shot_shares_add_up_exactly_and_leave_no_basis_out(weights, shots):
-    groups = [Group({}, [(0, 1, weight)]) for weight in weights]
+    groups = [MeasuredGroup({}, [(0, 1, weight)]) for weight in weights]
     if shots < len(groups):
         with pytest.raises(
             OptionError, match=f"take {len(groups)} measured bases, so at least that many shots; got {shots}"
@@ -116,7 +117,7 @@ def test_heavier_bases_get_more_shots():
 
 @given(st.lists(observables(3), min_size=1, max_size=4))
 def test_groups_commute_qubit_wise_and_hold_every_term_once(sums):
-    constants, groups = _grouped(sums)
+    constants, groups = grouped(sums)
     rows = sorted(
         (number, support, coefficient) for group in groups for number, support, coefficient in group.terms
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exact outputs from the ideal simulator, which returns probabilities and nothing else.
 
-Pauli strings that agree on every qubit they share are read from one circuit with the basis changed; for expectation
-values of Z strings alone that is the circuit itself. No shots, no standard errors.
+Expectation values are read from one circuit for each group of strings that are measured together
+(`qstore.circuit.grouping`); for Z strings alone that is the circuit itself. No shots, no standard errors.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstore.batch import CircuitBatch, Expectations, Probabilities, Variance
-from qstore.circuit import Observable, Operation, Template
-from qstore.errors import ResourceError
+from qstore.circuit import Observable, grouped, in_basis
+from qstore.execution.from_counts import check_size
 from qstore_ionq.results import Reading
 
 __all__ = ["ExactPlan", "exact_plan"]
 
 Values = NDArray[np.float64]
-_BASIS_CHANGE = {"X": ("h",), "Y": ("sdg", "h"), "Z": ()}
-_MAX_NUMBERS = 1 << 27
-"""Most probabilities that are returned at once: 1 GiB."""
 
 
 class ExactPlan(NamedTuple):
@@ -46,11 +43,7 @@ def exact_plan(batch: CircuitBatch) -> ExactPlan:
         return _variances(batch, outputs.observables)
     assert isinstance(outputs, Probabilities)
     wanted = outputs.qubits if outputs.qubits is not None else tuple(range(batch.circuit.n_qubits))
-    if batch.size << len(wanted) > _MAX_NUMBERS:
-        raise ResourceError(
-            f"Probabilities of {len(wanted)} qubits for {batch.size} rows are {batch.size << len(wanted)} numbers, more "
-            f"than {_MAX_NUMBERS}; ask for Probabilities of fewer qubits, or for Counts()."
-        )
+    check_size(batch.size, len(wanted))
 
     def combine(readings: Sequence[Sequence[Reading]]) -> Values:
         return np.stack([_marginal(reading, wanted) for reading in readings[0]])
@@ -67,24 +60,9 @@ def _marginal(reading: Reading, qubits: Sequence[int]) -> Values:
 
 
 def _expectations(batch: CircuitBatch, observables: Sequence[Observable]) -> ExactPlan:
-    constants = np.zeros(len(observables))
-    groups: list[tuple[dict[int, str], list[tuple[int, int, float]]]] = []
-    for number, observable in enumerate(observables):
-        for term in observable.terms:
-            letters = dict(term.letters)
-            if not letters:
-                constants[number] += term.coefficient
-                continue
-            row = (number, term.x_mask | term.z_mask, term.coefficient)
-            for basis, rows in groups:
-                if all(basis.get(qubit, letter) == letter for qubit, letter in letters.items()):
-                    basis.update(letters)
-                    rows.append(row)
-                    break
-            else:
-                groups.append((letters, [row]))
+    constants, groups = grouped(observables)
     batches = tuple(
-        batch.replace(circuit=_in_basis(batch.circuit, basis), outputs=Probabilities()) for basis, _ in groups
+        batch.replace(circuit=in_basis(batch.circuit, basis), outputs=Probabilities()) for basis, _ in groups
     )
 
     def combine(readings: Sequence[Sequence[Reading]]) -> Values:
@@ -110,8 +88,3 @@ def _variances(batch: CircuitBatch, observables: Sequence[Observable]) -> ExactP
         return found
 
     return ExactPlan(plan.batches, combine)
-
-
-def _in_basis(circuit: Template, basis: dict[int, str]) -> Template:
-    changes = [Operation(gate, (q,)) for q, letter in sorted(basis.items()) for gate in _BASIS_CHANGE[letter]]
-    return Template(circuit.n_qubits, (*circuit.operations, *changes)) if changes else circuit

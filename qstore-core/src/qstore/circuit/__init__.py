@@ -5,6 +5,7 @@ from qstore.circuit.angles import Angle, AngleLike, Parameter, Term
 from qstore.circuit.binding_map import AnglePlan, BindingMap, Slot
 from qstore.circuit.circuit import MAX_QUBITS, QuantumCircuit
 from qstore.circuit.gates import GATES, GateKind, GateSpec, ShiftRule, gate_spec
+from qstore.circuit.grouping import MeasuredGroup, grouped, in_basis
 from qstore.circuit.observables import I, Observable, PauliTerm, X, Y, Z
 from qstore.circuit.operation import Amplitudes, Condition, Operation
 from qstore.circuit.template import Template
@@ -24,6 +25,7 @@ __all__ = [
     "GateKind",
     "GateSpec",
     "I",
+    "MeasuredGroup",
     "Observable",
     "Operation",
     "Parameter",
@@ -38,4 +40,6 @@ __all__ = [
     "Z",
     "decompose",
     "gate_spec",
+    "grouped",
+    "in_basis",
 ]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Estimates from a backend that only returns counts: measured bases, shot allocation, standard errors.
 
-Pauli strings that agree on every qubit they share (qubit-wise commuting) are measured together, after a change of
-basis on each qubit. The shots of a row are split over the groups in proportion to the largest sum of absolute
-coefficients that any observable has in the group, which minimises the worst-case variance.
+The shots of a row are split over the groups of strings that are measured together (`qstore.circuit.grouping`) in
+proportion to the largest sum of absolute coefficients that any observable has in the group, which minimises the
+worst-case variance.
 
 Each function returns the batches to run and the function that makes the result of theirs.
 """
@@ -11,33 +11,30 @@ Each function returns the batches to run and the function that makes the result 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qstore.batch import BatchResult, CircuitBatch, Counts, Samples
 from qstore.batch.streams import derived_keys
-from qstore.circuit import Observable, Operation, PauliTerm, Template
+from qstore.circuit import MeasuredGroup, Observable, grouped, in_basis
 from qstore.errors import OptionError, ResourceError
 
-__all__ = ["counts_of_samples", "expectations", "probabilities", "variances"]
+__all__ = [
+    "MAX_PROBABILITIES",
+    "check_size",
+    "counts_of_samples",
+    "expectations",
+    "probabilities",
+    "variances",
+]
 
 Derived = tuple[tuple[CircuitBatch, ...], Callable[[Sequence[BatchResult]], BatchResult]]
 Array = NDArray[np.float64]
 
-_BASIS_CHANGE = {"X": ("h",), "Y": ("sdg", "h"), "Z": ()}
-"""Gates that turn a measurement of the letter into one of Z."""
 _MAX_MASK_BITS = 63
 MAX_PROBABILITIES = 1 << 27
 """Most numbers that are made of counts at once: 1 GiB."""
-
-
-class Group(NamedTuple):
-    """Strings measured together: the letter measured on each qubit, and (observable, support, coefficient) rows."""
-
-    basis: dict[int, str]
-    terms: list[tuple[int, int, float]]
 
 
 def expectations(batch: CircuitBatch, observables: Sequence[Observable]) -> Derived:
@@ -46,14 +43,14 @@ def expectations(batch: CircuitBatch, observables: Sequence[Observable]) -> Deri
     Raises:
         OptionError: fewer shots than bases to measure.
     """
-    constants, groups = _grouped(observables)
+    constants, groups = grouped(observables)
     if not groups:
         # Only multiples of the identity: nothing needs measuring, but the facts of a run are wanted all the same.
-        groups = [Group({}, [])]
+        groups = [MeasuredGroup({}, [])]
     assert batch.shots is not None
     shares = _shares(groups, batch.shots)
     batches = tuple(
-        batch.replace(circuit=_in_basis(batch.circuit, group.basis), outputs=Counts(), shots=share,
+        batch.replace(circuit=in_basis(batch.circuit, group.basis), outputs=Counts(), shots=share,
                       _keys=derived_keys(batch.stream_keys, index))
         for index, (group, share) in enumerate(zip(groups, shares, strict=True))
     )  # fmt: skip
@@ -91,13 +88,7 @@ def probabilities(batch: CircuitBatch, qubits: Sequence[int] | None) -> Derived:
         ResourceError: more numbers than are held in memory at once.
     """
     wanted = tuple(range(batch.circuit.n_qubits)) if qubits is None else tuple(qubits)
-    if batch.size << len(wanted) > MAX_PROBABILITIES:
-        # Said here, before anything is sent and paid for.
-        msg = (
-            f"Probabilities of {len(wanted)} qubits for {batch.size} rows are {batch.size << len(wanted)} numbers, more "
-            f"than {MAX_PROBABILITIES}; ask for Counts(), for fewer rows or for Probabilities of fewer qubits."
-        )
-        raise ResourceError(msg)
+    check_size(batch.size, len(wanted))
 
     def combine(results: Sequence[BatchResult]) -> BatchResult:
         rows, outcomes, weights = _outcomes(results[0], batch.size)
@@ -111,6 +102,20 @@ def probabilities(batch: CircuitBatch, qubits: Sequence[int] | None) -> Derived:
         return _estimate(batch, results, frequencies, np.sqrt(frequencies * (1 - frequencies) / shots))
 
     return (batch.replace(outputs=Counts()),), combine
+
+
+def check_size(rows: int, qubits: int) -> None:
+    """Refuse more probabilities than are held in memory at once; asked before anything is sent and paid for.
+
+    Raises:
+        ResourceError: they are more.
+    """
+    if rows << qubits > MAX_PROBABILITIES:
+        msg = (
+            f"Probabilities of {qubits} qubits for {rows} rows are {rows << qubits} numbers, more than "
+            f"{MAX_PROBABILITIES}; ask for Counts(), for fewer rows or for Probabilities of fewer qubits."
+        )
+        raise ResourceError(msg)
 
 
 def counts_of_samples(batch: CircuitBatch) -> Derived:
@@ -132,36 +137,7 @@ def counts_of_samples(batch: CircuitBatch) -> Derived:
     return (batch.replace(outputs=Samples()),), combine
 
 
-def _grouped(observables: Sequence[Observable]) -> tuple[Array, list[Group]]:
-    constants = np.zeros(len(observables))
-    entries = []
-    for number, observable in enumerate(observables):
-        for term in observable.terms:
-            if term.x_mask | term.z_mask:
-                entries.append((number, term))
-            else:
-                constants[number] += term.coefficient
-    groups: list[Group] = []
-    # Heavy terms first: they found the groups, light ones join where they fit. Ties by the masks, for repeatability.
-    for number, term in sorted(
-        entries, key=lambda e: (-abs(e[1].coefficient), e[1].x_mask, e[1].z_mask, e[0])
-    ):
-        _place(groups, number, term)
-    return constants, groups
-
-
-def _place(groups: list[Group], number: int, term: PauliTerm) -> None:
-    letters = dict(term.letters)
-    row = (number, term.x_mask | term.z_mask, term.coefficient)
-    for group in groups:
-        if all(group.basis.get(qubit, letter) == letter for qubit, letter in letters.items()):
-            group.basis.update(letters)
-            group.terms.append(row)
-            return
-    groups.append(Group(letters, [row]))
-
-
-def _shares(groups: Sequence[Group], shots: int) -> list[int]:
+def _shares(groups: Sequence[MeasuredGroup], shots: int) -> list[int]:
     """Shots per group: at least one each, the rest in proportion to the weights, adding up exactly."""
     if shots < len(groups):
         raise OptionError(
@@ -175,16 +151,11 @@ def _shares(groups: Sequence[Group], shots: int) -> list[int]:
     return [int(share) + 1 for share in shares]
 
 
-def _weight(group: Group) -> float:
+def _weight(group: MeasuredGroup) -> float:
     sums: dict[int, float] = {}
     for number, _, coefficient in group.terms:
         sums[number] = sums.get(number, 0.0) + abs(coefficient)
     return max(sums.values(), default=1.0)
-
-
-def _in_basis(circuit: Template, basis: dict[int, str]) -> Template:
-    changes = [Operation(gate, (q,)) for q, letter in sorted(basis.items()) for gate in _BASIS_CHANGE[letter]]
-    return Template(circuit.n_qubits, (*circuit.operations, *changes)) if changes else circuit
 
 
 def _outcomes(result: BatchResult, size: int) -> tuple[NDArray[np.intp], list[int], Array]:
@@ -201,7 +172,7 @@ def _outcomes(result: BatchResult, size: int) -> tuple[NDArray[np.intp], list[in
 
 
 def _add_group(
-    means: Array, variances: Array, group: Group, outcomes: tuple[NDArray[np.intp], list[int], Array]
+    means: Array, variances: Array, group: MeasuredGroup, outcomes: tuple[NDArray[np.intp], list[int], Array]
 ) -> None:
     rows, measured, weights = outcomes
     size = len(means)
