@@ -1,17 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Framework-neutral parts of quantum layers: circuits with named inputs and weights, and what is measured on them."""
+"""Quantum layers without a framework: named circuits with weights, on numpy arrays and any backend.
 
+`QuantumFeatureExtractor`, `QuantumNonlinearity`, `QuantumPooling` and `QuantumReadout` are stages of circuits;
+`Sequential` joins neighbours into one. How a stage becomes a circuit: `qstore.layers.stage`, `qstore.layers.coherent`.
+"""
+
+from qstore.layers.adaptive import AdaptiveLayer
+from qstore.layers.circuit_layer import CircuitLayer, Execution
+from qstore.layers.classical_layers import DecodingLayer, QuantumBatchNorm
+from qstore.layers.dropout import QuantumDropout
 from qstore.layers.hardware_efficient import (
-    ENCODINGS,
     ENTANGLEMENTS,
     entangling_pairs,
     hardware_efficient_circuit,
 )
+from qstore.layers.layer import Layer, LayerGradient, Pass
 from qstore.layers.measurements import basis_observables
+from qstore.layers.quantum_layers import (
+    EncodingLayer,
+    QuantumFeatureExtractor,
+    QuantumNonlinearity,
+    QuantumPooling,
+    QuantumReadout,
+)
+from qstore.layers.sequential import Sequential
 
 __all__ = [
-    "ENCODINGS",
     "ENTANGLEMENTS",
+    "AdaptiveLayer",
+    "CircuitLayer",
+    "DecodingLayer",
+    "EncodingLayer",
+    "Execution",
+    "Layer",
+    "LayerGradient",
+    "Pass",
+    "QuantumBatchNorm",
+    "QuantumDropout",
+    "QuantumFeatureExtractor",
+    "QuantumNonlinearity",
+    "QuantumPooling",
+    "QuantumReadout",
+    "Sequential",
     "basis_observables",
     "entangling_pairs",
     "hardware_efficient_circuit",

@@ -7,14 +7,13 @@ Source: Kandala et al., "Hardware-efficient variational quantum eigensolver for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from qstore.circuit import Parameter, QuantumCircuit
 from qstore.errors import OptionError, nearest_names
+from qstore.layers.encodings import encoding_named
 
-__all__ = ["ENCODINGS", "ENTANGLEMENTS", "entangling_pairs", "hardware_efficient_circuit"]
+__all__ = ["ENTANGLEMENTS", "entangling_pairs", "hardware_efficient_circuit"]
 
 
 def _linear(n: int) -> list[tuple[int, int]]:
@@ -30,26 +29,12 @@ def _full(n: int) -> list[tuple[int, int]]:
     return [(a, b) for a in range(n) for b in range(a + 1, n)]
 
 
-ENTANGLEMENTS = MappingProxyType(
-    {"linear": _linear, "circular": _circular, "full": _full, "none": lambda _: []}
-)
+def _none(_: int) -> list[tuple[int, int]]:
+    return []
+
+
+ENTANGLEMENTS = MappingProxyType({"linear": _linear, "circular": _circular, "full": _full, "none": _none})
 """Pattern name to a function from the number of qubits to (control, target) pairs."""
-
-
-def _angle_encoding(circuit: QuantumCircuit) -> None:
-    x = Parameter("x", (circuit.n_qubits,))
-    for q in range(circuit.n_qubits):
-        circuit.ry(q, x[q])
-
-
-def _amplitude_encoding(circuit: QuantumCircuit) -> None:
-    circuit.initialize(Parameter("x", (1 << circuit.n_qubits,)))
-
-
-ENCODINGS: Mapping[str, Callable[[QuantumCircuit], None]] = MappingProxyType(
-    {"angle": _angle_encoding, "amplitude": _amplitude_encoding}
-)
-"""Encoding name to a function that appends it, with the data in the parameter "x"."""
 
 
 def entangling_pairs(n_qubits: int, entanglement: str) -> list[tuple[int, int]]:
@@ -62,8 +47,11 @@ def entangling_pairs(n_qubits: int, entanglement: str) -> list[tuple[int, int]]:
         >>> entangling_pairs(3, "circular")
         [(0, 1), (1, 2), (2, 0)]
     """
-    pairs: list[tuple[int, int]] = _looked_up(ENTANGLEMENTS, entanglement, "entanglement")(n_qubits)
-    return pairs
+    found = ENTANGLEMENTS.get(entanglement) if isinstance(entanglement, str) else None
+    if found is None:
+        hint = nearest_names(str(entanglement), list(ENTANGLEMENTS))
+        raise OptionError(f"entanglement must be one of {list(ENTANGLEMENTS)}, got {entanglement!r}.{hint}")
+    return found(n_qubits)
 
 
 def hardware_efficient_circuit(
@@ -75,8 +63,8 @@ def hardware_efficient_circuit(
         n_qubits: number of qubits.
         depth: number of layers of RY(weights[layer, q, 0]), RZ(weights[layer, q, 1]) and CNOTs; at least 1.
         entanglement: "linear", "circular", "full" or "none".
-        encoding: "angle" (x of shape (n_qubits,), RY(x_q) on each qubit) or "amplitude" (x of shape (2**n_qubits,),
-            normalised to the initial state).
+        encoding: "angle" (x of shape (n_qubits,), RY(x_q) on each qubit), "reupload" (the same in front of every layer)
+            or "amplitude" (x of shape (2**n_qubits,), normalised to the initial state).
 
     Raises:
         OptionError: an argument is out of range.
@@ -90,18 +78,19 @@ def hardware_efficient_circuit(
         raise OptionError(f"depth must be an integer of at least 1, got {depth!r}.")
     circuit = QuantumCircuit(n_qubits)
     pairs = entangling_pairs(n_qubits, entanglement)
-    _looked_up(ENCODINGS, encoding, "encoding")(circuit)
+    how = encoding_named(encoding)
+    if how.expand is not None and not how.pads:
+        raise OptionError(
+            f"{encoding!r} encoding takes more than the circuit can compute of x: use qstore.layers.QuantumFeatureExtractor."
+        )
+    x, qubits = Parameter("x", (how.bound(n_qubits),)), tuple(range(n_qubits))
+    how.append(circuit, x, qubits)
     weights = Parameter("weights", (depth, n_qubits, 2))
     for layer in range(depth):
+        if layer and how.every_layer:
+            how.append(circuit, x, qubits)
         for q in range(n_qubits):
             circuit.ry(q, weights[layer, q, 0]).rz(q, weights[layer, q, 1])
         for control, target in pairs:
             circuit.cx(control, target)
     return circuit
-
-
-def _looked_up(table: Mapping[str, Callable[..., Any]], name: str, what: str) -> Callable[..., Any]:
-    if name not in table:
-        hint = nearest_names(str(name), list(table))
-        raise OptionError(f"{what} must be one of {list(table)}, got {name!r}.{hint}")
-    return table[name]

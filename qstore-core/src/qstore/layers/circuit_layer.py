@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A coherent circuit on a backend as a layer; what the named quantum layers and the parts of `Sequential` are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qstore.batch import BatchResult, CircuitBatch
+from qstore.execution import execute, execute_async, resolve_backend
+from qstore.gradients import GradientConfig, differentiate, differentiate_async
+from qstore.layers.coherent import Built, CoherentCircuit
+from qstore.layers.layer import Layer, LayerGradient, Pass
+from qstore.layers.stage import Array, Stage, Values
+from qstore.plugins import Backend, GradientMethod, GradientResult, NativeGradientMethod
+
+__all__ = ["CircuitLayer", "Execution"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """Where and how circuits of a layer run.
+
+    Attributes:
+        backend: a registered name, a backend, or None for the default.
+        shots: measurements per sample, or None for exact results.
+        seed: with shots, repeats the same outcomes for the same features and weights.
+        gradient_method: a registered name, a `GradientConfig` or a method; by default the backend's own, or parameter
+            shift.
+    """
+
+    backend: Backend | str | None = None
+    shots: int | None = None
+    seed: int | None = None
+    gradient_method: str | GradientConfig | GradientMethod | NativeGradientMethod | None = None
+
+    def get_config(self) -> dict[str, Any]:
+        """What of it is no default; a backend and a method by name."""
+        backend, method = self.backend, self.gradient_method
+        if isinstance(method, GradientConfig):
+            method = method.method
+        given = {
+            "backend": backend if backend is None or isinstance(backend, str) else backend.name,
+            "shots": self.shots,
+            "seed": self.seed,
+            "gradient_method": method if isinstance(method, str) else None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    built: Built
+    values: Values
+    batch: CircuitBatch
+    result: BatchResult
+    masks: Mapping[str, Array]
+
+
+class CircuitLayer(Layer):
+    """Stages as one circuit.
+
+    Args:
+        stages: the first one encodes features, the others continue with the state.
+        n_features: numbers per sample.
+        execution: where and how it runs.
+        weights_seed: repeats the same fresh weights.
+        feeds_forward: see `CoherentCircuit`.
+
+    Attributes:
+        last_gradient: everything about the last backward pass, standard errors included; None before the first.
+
+    Raises:
+        OptionError: the stages do not fit together.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        n_features: int | None = None,
+        *,
+        execution: Execution | None = None,
+        weights_seed: int | None = None,
+        feeds_forward: bool | None = None,
+    ) -> None:
+        self.circuit = CoherentCircuit(stages, n_features, feeds_forward=feeds_forward)
+        self.execution = execution or Execution()
+        self.n_features, self.output_dim = self.circuit.n_features, self.circuit.output_dim
+        self.weights = self.circuit.initial_weights(np.random.default_rng(weights_seed))
+        self.last_gradient: GradientResult | None = None
+        seeds = [stage.dropout.seed for stage in stages if stage.dropout is not None]
+        self._random = np.random.default_rng(seeds[0] if seeds else None)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The pieces of the circuit."""
+        return self.circuit.stages
+
+    def forward(
+        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
+    ) -> Pass:
+        kept = self._prepared(x, weights, training=training)
+        return self._passed(kept, execute(kept[2], resolve_backend(self.execution.backend)))
+
+    async def forward_async(
+        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
+    ) -> Pass:
+        kept = self._prepared(x, weights, training=training)
+        return self._passed(kept, await execute_async(kept[2], resolve_backend(self.execution.backend)))
+
+    def backward(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+        kept: _Kept = given.kept
+        backend, method = resolve_backend(self.execution.backend), self.execution.gradient_method
+        found = differentiate(
+            kept.batch, backend, self._measured(kept, cotangent), method, None, step, known=kept.result
+        )
+        return self._pulled(kept, found)
+
+    async def backward_async(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+        kept: _Kept = given.kept
+        backend, method = resolve_backend(self.execution.backend), self.execution.gradient_method
+        found = await differentiate_async(
+            kept.batch, backend, self._measured(kept, cotangent), method, None, step, known=kept.result
+        )
+        return self._pulled(kept, found)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"stages": [stage.kind for stage in self.stages], **self.execution.get_config()}
+
+    def _prepared(
+        self, x: ArrayLike, given: Mapping[str, Array] | None, *, training: bool
+    ) -> tuple[Built, Values, CircuitBatch, Mapping[str, Array]]:
+        features = self.circuit.checked(np.asarray(x, dtype=np.float64))
+        weights = self.weights if given is None else given
+        built = self.circuit.built(resolve_backend(self.execution.backend).capabilities, training=training)
+        masks = self.circuit.masks(self._random, len(features)) if training else {}
+        values = Values(features, weights, masks)
+        batch = CircuitBatch.of(built.template, self.circuit.bindings(built, values), built.reading.outputs,
+                                shots=self.execution.shots, seed=self.execution.seed)  # fmt: skip
+        last = {
+            name.removeprefix(built.last): mask for name, mask in masks.items() if name.startswith(built.last)
+        }
+        return built, values, batch, last
+
+    def _passed(
+        self, prepared: tuple[Built, Values, CircuitBatch, Mapping[str, Array]], result: BatchResult
+    ) -> Pass:
+        built, values, batch, masks = prepared
+        measured = cast("Array", result.values)
+        return Pass(
+            built.reading.finish(measured, masks), (result,), _Kept(built, values, batch, result, masks)
+        )
+
+    def _measured(self, kept: _Kept, cotangent: Array) -> Array:
+        return kept.built.reading.pull_back(cast("Array", kept.result.values), cotangent, kept.masks)
+
+    def _pulled(self, kept: _Kept, found: GradientResult) -> LayerGradient:
+        self.last_gradient = found
+        return LayerGradient(*self.circuit.pull_back(kept.built, kept.values, found.gradients))

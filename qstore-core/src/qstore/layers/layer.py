@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every layer is: a differentiable function of features and weights on numpy arrays.
+
+`forward` keeps in a `Pass` what `backward` needs, so that nothing runs twice; `call_sync`, `call_async` and `vjp` are for
+those who use a layer by itself. Framework layers hold the weights and call `forward` and `backward` with theirs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qstore.batch import BatchResult
+from qstore.batch.circuit_batch import is_finite
+from qstore.errors import BindingError, OptionError, nearest_names
+from qstore.layers.stage import Array
+
+__all__ = ["Layer", "LayerGradient", "Pass"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A forward pass.
+
+    Attributes:
+        values: (B, output_dim).
+        results: what the backends said, in order: facts of the run, standard errors, money.
+        kept: what the layer's `backward` needs.
+    """
+
+    values: Array
+    results: tuple[BatchResult, ...]
+    kept: Any
+
+
+class LayerGradient(NamedTuple):
+    """The gradient of `sum(cotangent * values)`.
+
+    Attributes:
+        features: (B, n_features).
+        weights: by name, shaped like the weights.
+
+    Example:
+        >>> LayerGradient(np.zeros((1, 2)), {}).weights
+        {}
+    """
+
+    features: Array
+    weights: dict[str, Array]
+
+
+class Layer(ABC):
+    """A differentiable function from (batch, n_features) to (batch, output_dim).
+
+    Attributes:
+        n_features: numbers per sample that go in.
+        output_dim: numbers per sample that come out.
+        weights: arrays by name, float64; replace them with `set_parameters`.
+    """
+
+    n_features: int
+    output_dim: int
+    weights: dict[str, Array]
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable weights."""
+        return sum(array.size for array in self.weights.values())
+
+    def set_parameters(self, values: Mapping[str, ArrayLike]) -> None:
+        """Replace weights by name.
+
+        Raises:
+            OptionError: no such weight, or another shape.
+        """
+        self.weights |= self.checked_weights(values)
+
+    def checked_weights(self, values: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """Weights as float64 arrays.
+
+        Raises:
+            OptionError: no such weight, or another shape.
+        """
+        found = {}
+        for name, value in values.items():
+            if name not in self.weights:
+                hint = nearest_names(str(name), list(self.weights))
+                raise OptionError(
+                    f"There is no weight {name!r}.{hint} This layer has {list(self.weights) or 'none'}."
+                )
+            array = np.asarray(value, dtype=np.float64)
+            if array.shape != self.weights[name].shape:
+                raise OptionError(
+                    f"Weight {name!r} has shape {array.shape}, the layer needs {self.weights[name].shape}."
+                )
+            found[name] = array.copy()
+        return found
+
+    @abstractmethod
+    def forward(
+        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
+    ) -> Pass:
+        """Values for features (B, n_features) and weights (the layer's own by default).
+
+        Raises:
+            BindingError: the features do not fit or are not finite.
+            CapabilityError: the backend cannot do it.
+        """
+
+    @abstractmethod
+    async def forward_async(
+        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
+    ) -> Pass:
+        """The twin of `forward` for coroutines."""
+
+    @abstractmethod
+    def backward(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+        """The gradient of `sum(cotangent * values)` of a pass; `step` is for gradient methods that change over time."""
+
+    @abstractmethod
+    async def backward_async(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+        """The twin of `backward` for coroutines."""
+
+    def call_sync(self, x: ArrayLike, *, training: bool = False) -> Array:
+        """The values for features, (B, output_dim)."""
+        return self.forward(as_features(x, self.n_features), training=training).values
+
+    async def call_async(self, x: ArrayLike, *, training: bool = False) -> Array:
+        """The twin of `call_sync` for coroutines."""
+        return (await self.forward_async(as_features(x, self.n_features), training=training)).values
+
+    def vjp(self, x: ArrayLike, cotangent: ArrayLike | None = None) -> tuple[Array, LayerGradient]:
+        """Values, and the gradient of `sum(cotangent * values)`; the cotangent is ones by default.
+
+        Raises:
+            BindingError: the features or the cotangent do not fit.
+        """
+        given = self.forward(as_features(x, self.n_features), training=False)
+        ones = np.ones_like(given.values)
+        weights = ones if cotangent is None else np.asarray(cotangent, dtype=np.float64)
+        if weights.shape != ones.shape:
+            raise BindingError(f"The cotangent has shape {weights.shape}, the values have {ones.shape}.")
+        return given.values, self.backward(given, weights)
+
+    @abstractmethod
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this layer again; the backend by its name."""
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def as_features(x: ArrayLike, n_features: int) -> Array:
+    """Features as (B, n_features) float64; one row may come without the batch axis.
+
+    Raises:
+        BindingError: another shape, no real numbers, or not finite.
+    """
+    try:
+        given = np.asarray(x)
+        if given.dtype.kind not in "fiub":
+            raise BindingError(f"Features are real numbers, got dtype {given.dtype}.")
+        array = given.astype(np.float64)
+    except (TypeError, ValueError) as exc:
+        raise BindingError(f"Features cannot be made an array of real numbers: {exc}") from exc
+    if array.ndim == 1:
+        array = array[None]
+    if array.ndim != 2 or array.shape[1] != n_features:
+        raise BindingError(f"The features have shape {given.shape}, this layer takes (batch, {n_features}).")
+    if not is_finite(array):
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        raise BindingError(f"{bad} features are NaN or infinite; check the data or the step before.")
+    return array
