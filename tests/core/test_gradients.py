@@ -31,12 +31,13 @@ def both(circuit, bindings, outputs, **settings):
     cotangent = np.random.default_rng(8).normal(size=values.shape)
     found = [differentiate(batch, SyncDenseBackend(), cotangent, method, **settings)
              for method in ("parameter_shift", "finite_difference")]  # fmt: skip
-    for result, gradients in found:
-        assert np.allclose(result.values, values, atol=EXACT)
-        assert {name: g.shape for name, g in gradients.items()} == {
-            name: batch.bindings[name].shape for name in gradients
+    for each in found:
+        assert np.allclose(each.result.values, values, atol=EXACT)
+        assert {name: g.shape for name, g in each.gradients.items()} == {
+            name: batch.bindings[name].shape for name in each.gradients
         }
-    return found[0][1], found[1][1]
+        assert each.standard_errors is None
+    return found[0].gradients, found[1].gradients
 
 
 def assert_close(left, right, tolerance=SLOPE):
@@ -204,7 +205,7 @@ def test_expand_and_combine_are_pure(method):
         assert all(np.array_equal(a.bindings[name], b.bindings[name]) for name in a.bindings)
     results = [DenseBackend().answer(CircuitBatch.of(b.circuit, b.bindings, b.outputs)) for b in first]
     cotangent = np.ones((2, 2))
-    once, twice = (method.combine(batch, results, cotangent, wrt=names, step=0)[1] for _ in range(2))
+    once, twice = (method.combine(batch, results, cotangent, wrt=names, step=0).gradients for _ in range(2))
     assert all(np.array_equal(once[name], twice[name]) for name in names)
     assert all(np.array_equal(batch.bindings[name], before[name]) for name in before)
 
@@ -292,7 +293,11 @@ def test_the_backends_own_gradient_is_used_where_it_has_one(outputs, shots, nois
             OptionError,
             "No gradient method named 'adjont'. Did you mean 'adjoint'",
         ),
-        ({"gradient_method": 5}, OptionError, "must be a registered name or a method, got 5"),
+        (
+            {"gradient_method": 5},
+            OptionError,
+            "must be a registered name, a GradientConfig or a method, got 5",
+        ),
         ({"wrt": ["y"]}, OptionError, r"wrt names 'y', which is not a parameter.* There are \['w', 'x'\]"),
         (
             {"outputs": qs.Counts(), "shots": 5},

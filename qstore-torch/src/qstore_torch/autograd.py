@@ -1,72 +1,128 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one place where tensors become bindings and results become tensors, forwards and backwards.
+"""The one place where tensors become arrays and results become tensors, forwards and backwards.
 
 Backends compute on the CPU in float64 interfaces; values and gradients return with the dtype and device of the
-tensors they belong to. The batch of the forward pass is kept for the backward pass, so that with shots both are drawn
-for the same stream keys. Gradients of gradients are refused.
+tensors they belong to. What the forward pass found is kept for the backward pass, which does not run it again.
+Gradients of gradients are refused. `torch.func.vmap` merges rows into the batch where it can: see `Runner`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 import torch
-from qstore.batch import BatchResult, CircuitBatch
 from qstore.errors import CapabilityError
-from qstore.plugins import Gradients
+from qstore_torch.vmapping import all_rows, slices, stacked, with_rows
 
-__all__ = ["BatchFunction", "Runner"]
+__all__ = ["BatchFunction", "Call", "Runner"]
+
+Arrays = tuple[NDArray[Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Runner:
-    """What the autograd function needs of a layer.
+class Runner(Protocol):
+    """What the autograd function needs of a layer: arrays in, arrays out. The inputs come first, then the weights.
 
     Attributes:
-        names: the parameter's name for each tensor argument.
-        make: bindings to a batch.
-        run: a batch to its result.
-        differentiate: batch, cotangent and names to the gradients for these names.
-        dtype: the dtype of the values, complex for statevectors.
+        n_inputs: how many of the arrays are inputs, which have the batch as their first axis.
+        merges_weights: whether a weight with one more leading axis is bound per sample.
+        rows_are_independent: whether a row of the values depends on that row of the inputs alone.
+        dtype: of the values, complex for statevectors.
         device: where the values go.
     """
 
-    names: tuple[str, ...]
-    make: Callable[[Mapping[str, NDArray[np.float64]]], CircuitBatch]
-    run: Callable[[CircuitBatch], BatchResult]
-    differentiate: Callable[[CircuitBatch, NDArray[Any], tuple[str, ...]], Gradients]
+    n_inputs: int
+    merges_weights: bool
+    rows_are_independent: bool
     dtype: torch.dtype
     device: torch.device
 
+    def forward(self, arrays: Arrays, differentiable: bool) -> tuple[NDArray[Any], Any]:
+        """The values (B, ...), and what `backward` needs; a gradient that is impossible is refused before a run."""
+
+    def prepared(self, arrays: Arrays) -> Any:
+        """What `backward` needs, of arrays that no forward pass was made for."""
+
+    def backward(
+        self, kept: Any, cotangent: NDArray[Any], wanted: tuple[bool, ...]
+    ) -> Sequence[NDArray[Any] | None]:
+        """The gradient for each array, or None where it is not wanted."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call of a layer, shared by its forward and its backward pass.
+
+    Attributes:
+        runner: what runs.
+        differentiable: whether a gradient will be wanted.
+        kept: what the forward pass kept.
+        inner: under vmap, the calls that it was split into.
+    """
+
+    runner: Runner
+    differentiable: bool
+    kept: Any = None
+    inner: tuple[Call, ...] = ()
+
 
 class BatchFunction(torch.autograd.Function):
-    """A batch of circuits as a differentiable function of its bindings."""
+    """A batch of circuits as a differentiable function of its inputs and weights."""
 
     @staticmethod
-    def forward(ctx: Any, runner: Runner, *tensors: torch.Tensor) -> torch.Tensor:
+    def forward(call: Call, *tensors: torch.Tensor) -> torch.Tensor:
         """Run the batch: (B, ...) values."""
-        batch = runner.make(
-            {name: _array(tensor) for name, tensor in zip(runner.names, tensors, strict=True)}
-        )
-        result = runner.run(batch)
-        if any(ctx.needs_input_grad):
-            ctx.runner, ctx.batch = runner, batch
-            # Nothing is read from them again; torch watches them for changes in place between the two passes.
-            ctx.save_for_backward(*tensors)
-        return torch.as_tensor(result.values).to(device=runner.device, dtype=runner.dtype)
+        runner = call.runner
+        values, kept = runner.forward(tuple(map(_array, tensors)), call.differentiable)
+        if call.differentiable:
+            call.kept = kept
+        # A copy: the values are kept for the backward pass, and the caller may change the tensor in place.
+        return torch.as_tensor(values).to(device=runner.device, dtype=runner.dtype, copy=True)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ARG004  # torch's contract
+        """Keep the call; torch watches saved tensors for changes in place between the two passes."""
+        ctx.call, *tensors = inputs
+        ctx.save_for_backward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Run the vector-Jacobian product: gradients shaped like the tensors."""
-        needed = ctx.needs_input_grad[1:]
-        found = _Vjp.apply(ctx.runner, ctx.batch, needed, cotangents[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]  # torch's own
-        gradients = iter(found)
-        return (None, *(next(gradients) if wanted else None for wanted in needed))
+        wanted = ctx.needs_input_grad[1:]
+        found = iter(_Vjp.apply(ctx.call, wanted, cotangents[0], *ctx.saved_tensors))  # type: ignore[no-untyped-call]  # torch's own
+        return (None, *(next(found) if each else None for each in wanted))
+
+    @staticmethod
+    def jvp(_ctx: Any, *_tangents: Any) -> NoReturn:
+        """Refuse forward-mode derivatives."""
+        raise CapabilityError(
+            "Quantum layers have no forward-mode derivatives (jvp, jacfwd, hessian); take jacrev or grad."
+        )
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], call: Call, *tensors: torch.Tensor
+    ) -> tuple[torch.Tensor, int]:
+        """Rows of the mapped axis join the batch; where they cannot, one call after another."""
+        runner, size, dims = call.runner, info.batch_size, in_dims[1:]
+        weights_mapped = any(dim is not None for dim in dims[runner.n_inputs :])
+        tracked = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+        # A gradient of each mapped sample by itself, vmap(grad(...)), needs what each forward pass kept.
+        mergeable = runner.merges_weights or (not weights_mapped and (tracked or not call.differentiable))
+        if mergeable and runner.rows_are_independent:
+            merged = with_rows(tensors, dims, size, runner.n_inputs)
+            values = BatchFunction.apply(Call(runner, tracked), *merged)  # type: ignore[no-untyped-call]  # torch's own
+            return values.reshape(size, -1, *values.shape[1:]), 0
+        call.inner = tuple(Call(runner, call.differentiable) for _ in range(size))
+        found = [
+            BatchFunction.apply(inner, *slices(tensors, dims, index))  # type: ignore[no-untyped-call]  # torch's own
+            for index, inner in enumerate(call.inner)
+        ]
+        return torch.stack(found), 0
 
 
 class _Vjp(torch.autograd.Function):
@@ -74,18 +130,22 @@ class _Vjp(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        _ctx: Any, runner: Runner, batch: CircuitBatch, needed: tuple[bool, ...], cotangent: torch.Tensor,
-        *tensors: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:  # fmt: skip
-        """The gradients that are needed, in order."""
-        wanted = {
-            name: tensor for name, tensor, use in zip(runner.names, tensors, needed, strict=True) if use
-        }
-        gradients = runner.differentiate(batch, _array(cotangent), tuple(wanted))
+        call: Call, wanted: tuple[bool, ...], cotangent: torch.Tensor, *tensors: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        """The gradients that are wanted, in order."""
+        kept = call.kept
+        if kept is None:
+            kept = call.runner.prepared(tuple(map(_array, tensors)))
+        gradients = call.runner.backward(kept, _array(cotangent), wanted)
         return tuple(
-            torch.as_tensor(gradients[name]).to(device=tensor.device, dtype=tensor.dtype)
-            for name, tensor in wanted.items()
+            torch.as_tensor(gradient).to(device=tensor.device, dtype=tensor.dtype)
+            for gradient, tensor, use in zip(gradients, tensors, wanted, strict=True)
+            if use
         )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Nothing is kept: there is no backward pass of the backward pass."""
 
     @staticmethod
     def backward(_ctx: Any, *_cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -96,9 +156,61 @@ class _Vjp(torch.autograd.Function):
         )
         raise CapabilityError(msg)
 
+    jvp = BatchFunction.jvp
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[Any, ...],
+        call: Call,
+        wanted: tuple[bool, ...],
+        cotangent: torch.Tensor,
+        *tensors: torch.Tensor,
+    ) -> tuple[tuple[torch.Tensor, ...], tuple[int, ...]]:
+        """The gradients of each mapped sample by itself."""
+        runner, size, dims = call.runner, info.batch_size, in_dims[2:]
+        given = (cotangent, *tensors)
+        if all(dim is None for dim in dims[1:]):
+            calls = (call,) * size
+        elif call.inner:
+            calls = call.inner
+        elif runner.merges_weights and runner.rows_are_independent:
+            found = _merged(call, wanted, given, dims, size)
+            return found, (0,) * len(found)
+        else:
+            calls = tuple(Call(runner, True) for _ in range(size))
+        parts = [
+            _Vjp.apply(each, wanted, *slices(given, dims, index))  # type: ignore[no-untyped-call]  # torch's own
+            for index, each in enumerate(calls)
+        ]
+        found = stacked(parts)
+        return found, (0,) * len(found)
+
+
+def _merged(
+    call: Call, wanted: tuple[bool, ...], given: tuple[torch.Tensor, ...], dims: Sequence[int | None], size: int
+) -> tuple[torch.Tensor, ...]:  # fmt: skip
+    """All rows in one batch, with weights bound per sample so that each sample has a gradient of its own."""
+    runner = call.runner
+    cotangent, *tensors = all_rows(given, dims, size)
+    rows = cotangent.shape[1]
+    flat = [tensor.reshape(size * rows, *tensor.shape[2:]) for tensor in tensors[: runner.n_inputs]]
+    flat += [tensor.repeat_interleave(rows, dim=0) for tensor in tensors[runner.n_inputs :]]
+    merged = cotangent.reshape(size * rows, *cotangent.shape[2:])
+    found = iter(_Vjp.apply(Call(runner, True), wanted, merged, *flat))  # type: ignore[no-untyped-call]  # torch's own
+    split = []
+    for index, use in enumerate(wanted):
+        if use:
+            each = next(found)
+            each = each.reshape(size, rows, *each.shape[1:])
+            split.append(each if index < runner.n_inputs else each.sum(dim=1))
+    return tuple(split)
+
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
     """A copy on the CPU in double precision: an optimizer may change the tensor in place before the backward pass."""
     target = torch.complex128 if tensor.is_complex() else torch.float64
-    array: NDArray[Any] = tensor.detach().to(device="cpu", dtype=target, copy=True).resolve_conj().numpy()
+    array: NDArray[np.float64] = (
+        tensor.detach().to(device="cpu", dtype=target, copy=True).resolve_conj().numpy()
+    )
     return array

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`QuantumLayer`: a parametrised circuit as an ordinary torch module.
 
-Parameters of the circuit are either inputs, fed by `forward`, or weights, trained. Gradients flow to both. Input
-shapes are `(..., *shape of the parameter)`; all leading axes together are the batch.
+Parameters of the circuit are either inputs, fed by `forward`, or weights, trained. Gradients flow to both.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,12 +16,14 @@ import qstore as qs
 import torch
 from qstore.batch import BatchResult, CircuitBatch, Output
 from qstore.circuit import Parameter
-from qstore.errors import BindingError, OptionError, nearest_names
+from qstore.errors import OptionError, nearest_names
 from qstore.execution import default_backend_name, execute, resolve_backend
-from qstore.gradients import differentiate
-from qstore.layers import basis_observables, hardware_efficient_circuit
-from qstore.plugins import Backend, GradientMethod, Gradients, NativeGradientMethod
-from qstore_torch.autograd import BatchFunction, Runner
+from qstore.gradients import GradientConfig, check_gradient, differentiate
+from qstore.layers import Observed, basis_observables, hardware_efficient_circuit
+from qstore.plugins import Backend, GradientMethod, GradientResult, NativeGradientMethod
+from qstore_torch.autograd import Arrays
+from qstore_torch.distributed import agreed
+from qstore_torch.quantum_module import Input, QuantumModule
 from torch import nn
 
 __all__ = ["QuantumLayer"]
@@ -35,7 +35,7 @@ qubits (Grant et al., "An initialization strategy for addressing barren plateaus
 CircuitSource = qs.QuantumCircuit | qs.Template | Callable[[int], qs.QuantumCircuit]
 
 
-class QuantumLayer(nn.Module):
+class QuantumLayer(QuantumModule):
     """A parametrised quantum circuit as a layer.
 
     Three ways to say which circuit:
@@ -57,8 +57,15 @@ class QuantumLayer(nn.Module):
         backend: a registered name, a backend, or None for the default.
         shots: measurements per sample, or None for exact results.
         seed: with shots, repeats the same outcomes for the same inputs and weights; None draws afresh in every pass.
-        gradient_method: a registered name or a method; by default the backend's own, or parameter shift.
+        gradient_method: a registered name, a `GradientConfig` or a method; by default the backend's own, or parameter
+            shift. It may be replaced between steps.
         initial_weights: values by weight name; by default normal with standard deviation 0.1.
+
+    Attributes:
+        gradient_method: as given.
+        gradient_step: number of the training step, for methods that change over time; the training loop sets it.
+        last_gradient: everything about the last backward pass, standard errors included; None before the first.
+        usage: what its circuits took so far; `usage.take()` starts again from nothing.
 
     Shape:
         inputs (..., *input shape), output (..., output_dim): `n_qubits * len(measurement_bases)` expectations, the
@@ -89,16 +96,18 @@ class QuantumLayer(nn.Module):
         backend: Backend | str | None = None,
         shots: int | None = None,
         seed: int | None = None,
-        gradient_method: str | GradientMethod | NativeGradientMethod | None = None,
+        gradient_method: str | GradientConfig | GradientMethod | NativeGradientMethod | None = None,
         initial_weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         super().__init__()
         made = _circuit(circuit, n_qubits, depth, entanglement, encoding)
         self._template = made.freeze()
-        self._inputs, weights = _split(self._template, inputs)
+        self._fed, weights = _split(self._template, inputs)
         self._outputs = outputs or qs.Expectations(basis_observables(made.n_qubits, measurement_bases))
         self._backend = backend
-        self._gradient_method = gradient_method
+        self.gradient_method = gradient_method
+        self._last_gradient: GradientResult | None = None
+        self._observed: Observed | None = None
         self._shots, self._seed = shots, seed
         _check_outputs(self._outputs)
         self.weights = nn.ParameterDict({p.name: nn.Parameter(torch.empty(p.shape)) for p in weights})
@@ -119,11 +128,6 @@ class QuantumLayer(nn.Module):
         return self._template.n_qubits
 
     @property
-    def n_parameters(self) -> int:
-        """Number of trainable weights."""
-        return sum(weight.numel() for weight in self.weights.values())
-
-    @property
     def output_dim(self) -> int:
         """Size of the last axis of the output."""
         observables = getattr(self._outputs, "observables", None)
@@ -137,35 +141,13 @@ class QuantumLayer(nn.Module):
         for weight in self.weights.values():
             nn.init.normal_(weight, std=INITIAL_SPREAD)
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Run the circuit for every sample.
-
-        Args:
-            inputs: one tensor per input parameter, (..., *shape), the same leading axes in all.
-
-        Raises:
-            BindingError: number, shape or type of the inputs do not fit, or they are not finite.
-            CapabilityError: the backend cannot do it.
-        """
-        lead = self._lead(inputs)
-        size = math.prod(lead)
-        tensors = [tensor.reshape(size, *p.shape) for tensor, p in zip(inputs, self._inputs, strict=True)]
-        weights = list(self.weights.values())
-        real = _common_dtype([*inputs, *weights])
-        dtype = real.to_complex() if isinstance(self._outputs, qs.StateVector) else real
-        device = next((tensor.device for tensor in [*inputs, *weights]), torch.device("cpu"))
-        if size == 0:
-            # An empty batch has nothing to run; the zeros keep the graph whole for a backward pass.
-            tie = sum((tensor.sum() for tensor in tensors), torch.zeros((), dtype=real, device=device))
-            return torch.zeros((*lead, self.output_dim), dtype=dtype, device=device) + tie
-        names = (*(p.name for p in self._inputs), *self.weights)
-        runner = Runner(names, self._batch, self._run, self._differentiate, dtype, device)
-        values: torch.Tensor = BatchFunction.apply(runner, *tensors, *weights)  # type: ignore[no-untyped-call]  # torch's own
-        return values.reshape(*lead, self.output_dim)
+    @property
+    def last_gradient(self) -> GradientResult | None:
+        return self._last_gradient
 
     def extra_repr(self) -> str:
         """What `print(model)` shows."""
-        shapes = ", ".join(f"{p.name}{tuple(p.shape)}" for p in self._inputs) or "none"
+        shapes = ", ".join(f"{p.name}{tuple(p.shape)}" for p in self._fed) or "none"
         backend = self._backend if isinstance(self._backend, str) else getattr(self._backend, "name", None)
         shots = "exact" if self._shots is None else f"shots={self._shots}"
         return (
@@ -173,38 +155,27 @@ class QuantumLayer(nn.Module):
             f"n_parameters={self.n_parameters}, backend={backend or default_backend_name()!r}, {shots}"
         )
 
-    def _run(self, batch: CircuitBatch) -> BatchResult:
-        return execute(batch, resolve_backend(self._backend))
+    def __getstate__(self) -> dict[str, Any]:
+        # Wrapped methods of a backend do not travel; they are made again.
+        return {**super().__getstate__(), "_observed": None}  # type: ignore[misc]  # object's own, untyped
 
-    def _differentiate(
-        self, batch: CircuitBatch, cotangent: NDArray[Any], names: tuple[str, ...]
-    ) -> Gradients:
-        return differentiate(batch, resolve_backend(self._backend), cotangent, self._gradient_method, names)[
-            1
-        ]
+    def _inputs(self) -> Sequence[Input]:
+        return [Input(p.name, tuple(p.shape)) for p in self._fed]
+
+    def _value_dtype(self, real: torch.dtype) -> torch.dtype:
+        return real.to_complex() if isinstance(self._outputs, qs.StateVector) else real
+
+    def _runner(self, dtype: torch.dtype, device: torch.device) -> _CircuitRunner:
+        return _CircuitRunner(self, dtype, device)
+
+    def _resolved(self) -> Backend:
+        resolved = resolve_backend(self._backend)
+        if self._observed is None or self._observed.backend is not resolved:
+            self._observed = Observed(resolved, self.usage)
+        return cast("Backend", self._observed)
 
     def _batch(self, bindings: Mapping[str, ArrayLike]) -> CircuitBatch:
         return CircuitBatch.of(self._template, bindings, self._outputs, shots=self._shots, seed=self._seed)
-
-    def _lead(self, inputs: tuple[torch.Tensor, ...]) -> tuple[int, ...]:
-        names = [p.name for p in self._inputs]
-        if len(inputs) != len(self._inputs):
-            raise BindingError(f"This layer takes {len(names)} input(s) {names}, got {len(inputs)}.")
-        leads = []
-        for tensor, parameter in zip(inputs, self._inputs, strict=True):
-            shape, n_axes = parameter.shape, parameter.ndim
-            if not isinstance(tensor, torch.Tensor) or tensor.is_complex():
-                kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-                raise BindingError(f"Input {parameter.name!r} must be a tensor of real numbers, got {kind}.")
-            if tensor.ndim < n_axes or tuple(tensor.shape[tensor.ndim - n_axes :]) != shape:
-                wanted = ", ".join(["...", *map(str, shape)])
-                raise BindingError(
-                    f"Input {parameter.name!r} has shape {tuple(tensor.shape)}, this layer takes ({wanted})."
-                )
-            leads.append(tuple(tensor.shape[: tensor.ndim - n_axes]))
-        if len(set(leads)) > 1:
-            raise BindingError(f"The inputs {names} have the different batch axes {leads}.")
-        return leads[0] if leads else ()
 
     def _set_weights(self, values: Mapping[str, ArrayLike]) -> None:
         for name, value in values.items():
@@ -221,6 +192,51 @@ class QuantumLayer(nn.Module):
                 )
             with torch.no_grad():
                 self.weights[name].copy_(tensor)
+
+
+class _CircuitRunner:
+    """The circuit of a layer on arrays, inputs first."""
+
+    merges_weights = rows_are_independent = True
+
+    def __init__(self, layer: QuantumLayer, dtype: torch.dtype, device: torch.device) -> None:
+        self._layer, self.dtype, self.device = layer, dtype, device
+        inputs = [each.name for each in layer._inputs()]  # noqa: SLF001  # the layer's own runner
+        self.n_inputs, self._names = len(inputs), (*inputs, *layer.weights)
+
+    def forward(self, arrays: Arrays, differentiable: bool) -> tuple[NDArray[Any], Any]:
+        return agreed(self._layer.agreement if differentiable else None, self._run, arrays, differentiable)
+
+    def prepared(self, arrays: Arrays) -> tuple[CircuitBatch, None]:
+        return self._batch(arrays), None
+
+    def backward(
+        self, kept: tuple[CircuitBatch, BatchResult | None], cotangent: NDArray[Any], wanted: tuple[bool, ...]
+    ) -> list[NDArray[Any] | None]:
+        return agreed(self._layer.agreement, self._differentiate, kept, cotangent, wanted)
+
+    def _batch(self, arrays: Arrays) -> CircuitBatch:
+        return self._layer._batch(dict(zip(self._names, arrays, strict=True)))  # noqa: SLF001  # as above
+
+    def _run(
+        self, arrays: Arrays, differentiable: bool
+    ) -> tuple[NDArray[Any], tuple[CircuitBatch, BatchResult]]:
+        backend, batch = self._layer._resolved(), self._batch(arrays)  # noqa: SLF001  # as above
+        if differentiable:
+            check_gradient(batch, backend, self._layer.gradient_method)
+        result = execute(batch, backend)
+        return cast("NDArray[Any]", result.values), (batch, result)
+
+    def _differentiate(
+        self, kept: tuple[CircuitBatch, BatchResult | None], cotangent: NDArray[Any], wanted: tuple[bool, ...]
+    ) -> list[NDArray[Any] | None]:
+        layer, (batch, known) = self._layer, kept
+        names = tuple(name for name, use in zip(self._names, wanted, strict=True) if use)
+        found = differentiate(
+            batch, layer._resolved(), cotangent, layer.gradient_method, names, layer.gradient_step, known=known  # noqa: SLF001  # as above
+        )  # fmt: skip
+        layer._last_gradient = found  # noqa: SLF001  # as above
+        return [found.gradients[name] if use else None for name, use in zip(self._names, wanted, strict=True)]
 
 
 def _circuit(
@@ -273,13 +289,3 @@ def _check_outputs(outputs: Output) -> None:
     if not isinstance(outputs, (qs.Expectations, qs.Variance, qs.Probabilities, qs.StateVector)):
         msg = f"A layer returns Expectations, Variance, Probabilities or StateVector, which have gradients; got {outputs!r}."
         raise OptionError(msg)
-
-
-def _common_dtype(tensors: Sequence[torch.Tensor]) -> torch.dtype:
-    dtype = torch.get_default_dtype()
-    floating = [tensor.dtype for tensor in tensors if tensor.is_floating_point()]
-    if floating:
-        dtype = floating[0]
-        for other in floating[1:]:
-            dtype = torch.promote_types(dtype, other)
-    return dtype

@@ -10,7 +10,7 @@ Each function returns the batches to run and the function that makes the result 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ __all__ = [
     "check_size",
     "counts_of_samples",
     "expectations",
+    "flat_outcomes",
+    "group_signs",
     "probabilities",
     "variances",
 ]
@@ -59,7 +61,7 @@ def expectations(batch: CircuitBatch, observables: Sequence[Observable]) -> Deri
         means = np.tile(constants, (batch.size, 1))
         variances = np.zeros_like(means)
         for group, result in zip(groups, results, strict=True):
-            _add_group(means, variances, group, _outcomes(result, batch.size))
+            _add_group(means, variances, group, flat_outcomes(result, batch.size))
         return _estimate(batch, results, means, np.sqrt(variances))
 
     return batches, combine
@@ -91,7 +93,7 @@ def probabilities(batch: CircuitBatch, qubits: Sequence[int] | None) -> Derived:
     check_size(batch.size, len(wanted))
 
     def combine(results: Sequence[BatchResult]) -> BatchResult:
-        rows, outcomes, weights = _outcomes(results[0], batch.size)
+        rows, outcomes, weights = flat_outcomes(results[0], batch.size)
         index = np.array(
             [sum((o >> q & 1) << i for i, q in enumerate(wanted)) for o in outcomes], dtype=np.int64
         )
@@ -158,7 +160,7 @@ def _weight(group: MeasuredGroup) -> float:
     return max(sums.values(), default=1.0)
 
 
-def _outcomes(result: BatchResult, size: int) -> tuple[NDArray[np.intp], list[int], Array]:
+def flat_outcomes(result: BatchResult, size: int) -> tuple[NDArray[np.intp], list[int], Array]:
     """All counts of a result, flat: row numbers, outcomes, weights."""
     assert result.counts is not None
     assert len(result.counts) == size
@@ -177,9 +179,10 @@ def _add_group(
     rows, measured, weights = outcomes
     size = len(means)
     shots = weights.sum() / size
+    signs = group_signs(measured, group)
     values: dict[int, Array] = {}
-    for number, support, coefficient in group.terms:
-        part = coefficient * _signs(measured, support)
+    for position, (number, _, coefficient) in enumerate(group.terms):
+        part: Array = coefficient * signs[:, position].astype(np.float64)
         values[number] = values[number] + part if number in values else part
     for number, value in values.items():
         mean = np.bincount(rows, weights=weights * value, minlength=size) / shots
@@ -192,15 +195,19 @@ def _add_group(
             variances[:, number] += sum(abs(c) for n, _, c in group.terms if n == number) ** 2
 
 
-def _signs(outcomes: Iterable[int], support: int) -> Array:
-    """(-1) to the parity of outcome & support."""
-    if support.bit_length() <= _MAX_MASK_BITS:
-        low = (1 << _MAX_MASK_BITS) - 1
-        array = np.fromiter((outcome & low for outcome in outcomes), dtype=np.int64)
-        parity = np.bitwise_count(array & support) & 1
-    else:
-        parity = np.fromiter(((outcome & support).bit_count() & 1 for outcome in outcomes), dtype=np.int64)
-    signs: Array = 1.0 - 2.0 * parity
+def group_signs(outcomes: Sequence[int], group: MeasuredGroup) -> NDArray[np.int8]:
+    """(-1) to the parity of outcome & support, for every outcome and every string of the group: (outcomes, strings)."""
+    signs = np.empty((len(outcomes), len(group.terms)), dtype=np.int8)
+    low = (1 << _MAX_MASK_BITS) - 1
+    packed = np.fromiter((outcome & low for outcome in outcomes), dtype=np.int64, count=len(outcomes))
+    for position, (_, support, _) in enumerate(group.terms):
+        if support <= low:
+            parity = np.bitwise_count(packed & support) & 1
+        else:
+            parity = np.fromiter(
+                ((outcome & support).bit_count() & 1 for outcome in outcomes), dtype=np.uint8
+            )
+        signs[:, position] = 1 - 2 * parity.astype(np.int8)
     return signs
 
 

@@ -21,6 +21,9 @@ class Adjoint:
         kind = type(batch.outputs).__name__
         if not is_differentiable(backend):
             return f"{backend.name!r} has no vjp"
+        if hasattr(backend, "reason_against_vjp"):
+            reason: str | None = backend.reason_against_vjp(batch)  # a router, whose candidates differ
+            return reason
         if batch.shots is not None:
             return "shots leave no state to sweep back through"
         if kind not in backend.capabilities.differentiable_outputs:

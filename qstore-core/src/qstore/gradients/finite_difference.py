@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Central differences: (f(x + h) - f(x - h)) / (2 h) for every entry of every parameter. Approximate; a cross-check.
+"""Differences of moved parameters, for every entry of every parameter. Approximate; a cross-check.
 
-Error: h**2 / 6 times the third derivative, plus the rounding (or shot noise) of f divided by h.
+    central  (f(x + h) - f(x - h)) / (2 h)    two circuits per entry; bias h**2 / 6 times the third derivative
+    forward  (f(x + h) - f(x)) / h            one circuit per entry; bias h / 2 times the second derivative
+
+To the bias comes the rounding, or the shot noise, of f divided by h; with shots the standard error says how much.
 """
 
 from __future__ import annotations
@@ -13,33 +16,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstore.batch import BatchResult, CircuitBatch
-from qstore.batch.streams import derived_keys
-from qstore.errors import CapabilityError, OptionError
-from qstore.plugins import Gradients
+from qstore.errors import OptionError
+from qstore.gradients.copies import error_notes, per_row, roots, stacked
+from qstore.gradients.linear import contracted, linear_outputs, original_result
+from qstore.plugins import GradientResult
 
 __all__ = ["FiniteDifference"]
 
-EXACT_STEP = 1e-5
-"""Near the cube root of double rounding, where the two errors are equal."""
+Array = NDArray[np.float64]
+EXACT_STEPS = {"central": 1e-5, "forward": 1e-8}
+"""Near the cube and the square root of double rounding, where bias and rounding are equal."""
 SHOT_STEP = 0.2
 """Large, because shot noise is divided by it."""
 
 
 class FiniteDifference:
-    """Central finite differences.
+    """Central or forward finite differences.
 
     Args:
-        epsilon: the step h; by default 1e-5 for exact results (use 1e-2 with a single-precision backend) and 0.2 with
-            shots.
+        epsilon: the step h, radians; by default 1e-5 (central) or 1e-8 (forward) for exact results and 0.2 with shots.
+            Use 1e-2 with a single-precision backend.
+        form: "central" or "forward".
 
     Raises:
-        OptionError: the step is not positive and finite.
+        OptionError: the step is not positive and finite, or there is no such form.
     """
 
-    def __init__(self, epsilon: float | None = None) -> None:
+    def __init__(self, epsilon: float | None = None, form: str = "central") -> None:
         if epsilon is not None and not 0 < epsilon < np.inf:
             raise OptionError(f"epsilon must be a positive number, got {epsilon!r}.")
-        self._epsilon = epsilon
+        if form not in EXACT_STEPS:
+            raise OptionError(f"form must be one of {list(EXACT_STEPS)}, got {form!r}.")
+        self._epsilon, self._form = epsilon, form
+
+    def check(self, batch: CircuitBatch) -> None:
+        """Refuse outputs that are not real numbers with a derivative.
+
+        Raises:
+            CapabilityError: it is such an output.
+        """
+        linear_outputs(batch.outputs)
 
     def expand(
         self,
@@ -48,49 +64,58 @@ class FiniteDifference:
         wrt: Collection[str],
         step: int = 0,  # noqa: ARG002  # the contract has it
     ) -> tuple[CircuitBatch, ...]:
-        """The batch itself, then for every entry a batch above and below, stacked into one per parameter.
+        """The batch itself, then for every entry a copy above (and one below), stacked into one batch per parameter.
 
         Raises:
             CapabilityError: the output is not real numbers with a derivative.
         """
-        if type(batch.outputs).__name__ not in ("Expectations", "Variance", "Probabilities"):
-            raise CapabilityError(f"Finite differences give no gradient of {type(batch.outputs).__name__}.")
-        return (batch, *(self._shifted(batch, name, index) for index, name in enumerate(sorted(wrt))))
+        plain = batch.replace(outputs=linear_outputs(batch.outputs))
+        return (plain, *(self._moved(plain, name, index) for index, name in enumerate(sorted(wrt))))
 
     def combine(
         self, batch: CircuitBatch, results: Sequence[BatchResult], cotangent: NDArray[Any], *, wrt: Collection[str],
         step: int = 0,  # noqa: ARG002  # as above
-    ) -> tuple[BatchResult, Gradients]:  # fmt: skip
-        """The values and the gradients."""
-        gradients = {}
+    ) -> GradientResult:  # fmt: skip
+        """The values, the gradients and what the shots leave open."""
+        h = self._step(batch)
+        plain, plain_variance = (
+            contracted(batch, results[0], cotangent) if self._form == "forward" else (0.0, None)
+        )
+        gradients: dict[str, Array] = {}
+        variances: dict[str, Array | None] = {}
         for name, result in zip(sorted(wrt), results[1:], strict=True):
-            assert result.values is not None
-            shape = batch.bindings[name].shape
-            values = result.values.reshape(2, -1, *cotangent.shape)
-            slopes = np.einsum("ebk,bk->be", values[0] - values[1], cotangent) / (2 * self._step(batch))
-            gradients[name] = (slopes if name in batch.per_sample else slopes.sum(axis=0)).reshape(shape)
-        return results[0], gradients
+            scalars, spread = contracted(batch, result, cotangent)
+            if self._form == "central":
+                above, below = np.split(scalars, 2)
+                slopes = (above - below) / (2 * h)
+                noise = None if spread is None else np.sum(np.split(spread, 2), axis=0) / (2 * h) ** 2
+            else:
+                slopes = (scalars - plain) / h
+                noise = None if spread is None or plain_variance is None else (spread + plain_variance) / h**2
+            gradients[name] = _shaped(batch, name, slopes)
+            variances[name] = None if noise is None else _shaped(batch, name, noise)
+        found = original_result(batch, results[0])
+        used = results[1:] if self._form == "central" else results
+        return GradientResult(found, gradients, roots(variances), error_notes(batch, used))
 
     def _step(self, batch: CircuitBatch) -> float:
-        return self._epsilon or (EXACT_STEP if batch.shots is None else SHOT_STEP)
+        return self._epsilon or (EXACT_STEPS[self._form] if batch.shots is None else SHOT_STEP)
 
-    def _shifted(self, batch: CircuitBatch, name: str, index: int) -> CircuitBatch:
-        given = batch.bindings[name]
-        flat = np.broadcast_to(given.reshape(batch.size if name in batch.per_sample else 1, -1),
-                               (batch.size, given.size // (batch.size if name in batch.per_sample else 1)))  # fmt: skip
+    def _moved(self, batch: CircuitBatch, name: str, index: int) -> CircuitBatch:
+        flat = per_row(batch, name)
         size = flat.shape[1]
-        stacked = np.broadcast_to(flat, (2, size, *flat.shape)).copy()
+        signs = (1, -1) if self._form == "central" else (1,)
+        moved = np.broadcast_to(flat, (len(signs), size, *flat.shape)).copy()
         entries = np.arange(size)
-        stacked[0, entries, :, entries] += self._step(batch)
-        stacked[1, entries, :, entries] -= self._step(batch)
-        bindings = {
-            other: np.tile(array, (2 * size, *[1] * (array.ndim - 1))) if other in batch.per_sample else array
-            for other, array in batch.bindings.items()
-        }
-        shape = given.shape[1:] if name in batch.per_sample else given.shape
-        bindings[name] = stacked.reshape(-1, *shape)
-        if batch.shots is None:
-            return batch.replace(bindings=bindings)
-        first = (index + 1) << 32
-        keys = [derived_keys(batch.stream_keys, first + copy) for copy in range(2 * size)]
-        return batch.replace(bindings=bindings, _keys=np.concatenate(keys))
+        for side, sign in enumerate(signs):
+            moved[side, entries, :, entries] += sign * self._step(batch)
+        return stacked(batch, {name: moved}, len(signs) * size, first=(index + 1) << 32)
+
+    def __repr__(self) -> str:
+        return f"FiniteDifference(epsilon={self._epsilon}, form={self._form!r})"
+
+
+def _shaped(batch: CircuitBatch, name: str, per_entry: Array) -> Array:
+    """(entries, B) to the shape of the binding; the rows of a shared one add up."""
+    sums = per_entry.T if name in batch.per_sample else per_entry.sum(axis=1)
+    return sums.reshape(batch.bindings[name].shape)

@@ -1,42 +1,69 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exact gradients from shifted circuits, on any backend, with shots or without.
 
-Angles: with base frequency w and R frequencies w, 2 w .. R w in an angle, the derivative is
+With base frequency w and R frequencies w, 2 w .. R w in an angle, the derivative is
     w * sum over m = 1 .. 2 R of (-1)**(m - 1) / (4 R sin(x_m / 2)**2) * f(angle + x_m / w),  x_m = (2 m - 1) pi / (2 R):
-two terms for R = 1, four for R = 2. Each occurrence of a parameter is shifted by itself.
+two circuits for R = 1, four for R = 2. Each occurrence of a parameter is shifted by itself (the product rule), so an
+entry that occurs m times takes 2 R m circuits. Initial amplitudes: see `amplitude_shift`.
 Source: Wierichs et al., Quantum 6, 677 (2022), eq. 16.
 
-Initial amplitudes: f is a quadratic form F of the unit vector a, so for any step s
-    dF/da_j = (F(a + s e_j) - F(a - s e_j)) / (2 s)  exactly,  with F(v) = |v|**2 f(v / |v|);
-the gradient of x is that of a = x/|x|, projected and divided by |x|.
+Standard errors: all circuits are measured independently, so variances add up, with the squares of the factors above and
+of the coefficients with which the occurrences enter a parameter. For expectations and probabilities the batch's own
+values do not enter an angle's gradient; for a variance <O**2> - <O>**2 they do, by the factor -2 <O>, in all shifts at
+once, and that share is propagated to first order.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore.batch import BatchResult, CircuitBatch
-from qstore.batch.streams import derived_keys
-from qstore.circuit import Amplitudes, ShiftRule
-from qstore.errors import BindingError
+from qstore.batch import BatchResult, CircuitBatch, Variance
+from qstore.circuit import ShiftRule
+from qstore.gradients.amplitude_shift import (
+    amplitude_gradient,
+    parts_of,
+    repeated_preparation,
+    shifted_amplitudes,
+)
+from qstore.gradients.copies import copied_keys, error_notes, roots
 from qstore.gradients.linear import linear_cotangent, linear_outputs, original_result
-from qstore.gradients.slots import SLOTS, Preparation, SlotTemplate, slot_template
-from qstore.plugins import Gradients
+from qstore.gradients.sampled import combination_variance
+from qstore.gradients.slots import SLOTS, SlotTemplate, slot_template
+from qstore.plugins import GradientResult
 
-__all__ = ["ParameterShift"]
+__all__ = ["Noise", "ParameterShift", "shift_noise"]
 
 Array = NDArray[np.float64]
-AMPLITUDE_STEP = 0.5
-"""Any value but 1 works; 1 could meet a unit vector and leave nothing."""
+
+
+class Noise(NamedTuple):
+    """Where the shot noise of the angles' gradients comes from.
+
+    Attributes:
+        slots: variance of each slot's derivative in each row, (B, n_slots), independent of each other.
+        plain: derivatives of each slot's derivative by the batch's own linear values, (B, n_slots, K), for a variance;
+            None where these values do not enter.
+    """
+
+    slots: Array
+    plain: Array | None
 
 
 class ParameterShift:
     """Two- and four-term parameter-shift rules, and their counterpart for initial amplitudes."""
+
+    def check(self, batch: CircuitBatch) -> None:
+        """Refuse outputs that are not real numbers with a derivative.
+
+        Raises:
+            CapabilityError: it is such an output.
+        """
+        linear_outputs(batch.outputs)
 
     def expand(
         self,
@@ -53,40 +80,127 @@ class ParameterShift:
         slots = slot_template(batch.circuit)
         plain = batch.replace(outputs=linear_outputs(batch.outputs))
         shifted = [_shifted_angles(plain, slots, wrt)] if slots.trainable(wrt) else []
-        amplitudes = [_shifted_amplitudes(plain, slots, number, part) for number, part in _parts(slots, wrt)]
+        amplitudes = [shifted_amplitudes(plain, slots, number, part) for number, part in parts_of(slots, wrt)]
         return (plain, *shifted, *amplitudes)
 
     def combine(
         self, batch: CircuitBatch, results: Sequence[BatchResult], cotangent: NDArray[Any], *, wrt: Collection[str],
         step: int = 0,  # noqa: ARG002  # as above
-    ) -> tuple[BatchResult, Gradients]:  # fmt: skip
-        """The values and the gradients."""
+    ) -> GradientResult:  # fmt: skip
+        """The values, the gradients and what the shots leave open."""
         slots = slot_template(batch.circuit)
-        remaining = iter(results)
-        plain = next(remaining)
+        plain = results[0]
         weights = linear_cotangent(batch, plain, cotangent)
-        gradients: dict[str, Array] = {}
+        sums = _Sums(batch, plain, weights, wrt)
+        position = 1
         trainable = slots.trainable(wrt)
         if trainable:
             per_slot = np.zeros((batch.size, len(slots.rules)))
-            scalars = _contracted(next(remaining), weights)
-            position = 0
-            for number in trainable:
-                _, factors = _shifts(slots.rules[number])
-                per_slot[:, number] = factors @ scalars[position : position + len(factors)]
-                position += len(factors)
-            gradients.update(slots.pull_back(batch, per_slot, wrt))
-        value = _contracted(plain, weights)[0]
-        for number, part in _parts(slots, wrt):
-            scalars = _contracted(next(remaining), weights)
-            source = slots.preparations[number].source
-            name = source.parameters[part].name
-            gradient = _amplitude_gradient(batch, source, name, value, scalars)
-            gradients[name] = gradients[name] + gradient if name in gradients else gradient
-        for name in wrt:
-            if name not in gradients:
-                gradients[name] = np.zeros_like(batch.bindings[name])
-        return original_result(batch, plain), gradients
+            values = _values(results[1], weights)
+            for number, factors, rows in _uses(slots, trainable):
+                per_slot[:, number] = factors @ np.einsum("sbk,bk->sb", values[rows], weights)
+            noise = shift_noise(batch, results, weights, wrt)
+            for name in dict.fromkeys(wrt):
+                sums.add_angles(name, slots, per_slot, noise)
+            position = 2
+        for (number, part), result in zip(parts_of(slots, wrt), results[position:], strict=True):
+            name = slots.preparations[number].source.parameters[part].name
+            sums.add_amplitudes(name, number, slots, result)
+        return sums.result(results)
+
+    def __repr__(self) -> str:
+        return "ParameterShift()"
+
+
+class _Sums:
+    """Gradients and variances per row, (B, entries) by parameter name, as the sources add up."""
+
+    def __init__(self, batch: CircuitBatch, plain: BatchResult, weights: Array, wrt: Collection[str]) -> None:
+        self._batch, self._plain, self._weights = batch, plain, weights
+        self._size = {
+            name: batch.bindings[name].size // (batch.size if name in batch.per_sample else 1) for name in wrt
+        }
+        self._rows = {name: np.zeros((batch.size, size)) for name, size in self._size.items()}
+        self._variances = {name: np.zeros((batch.size, size)) for name, size in self._size.items()}
+        self._sensitive: dict[str, Array] = {}
+        self._random = False
+
+    def add_angles(self, name: str, slots: SlotTemplate, per_slot: Array, noise: Noise | None) -> None:
+        size = self._size[name]
+        self._rows[name] += slots.to_rows(name, size, per_slot)
+        if noise is None:
+            return
+        self._random = True
+        self._variances[name] += slots.to_rows(name, size, noise.slots, power=2)
+        if noise.plain is not None:
+            self._sense(name, slots.to_rows(name, size, noise.plain.swapaxes(1, 2)).transpose(2, 0, 1))
+
+    def add_amplitudes(self, name: str, number: int, slots: SlotTemplate, result: BatchResult) -> None:
+        source = slots.preparations[number].source
+        made = amplitude_gradient(self._batch, source, name, self._plain, result, self._weights)
+        self._rows[name] += made.gradient
+        if made.variance is not None:
+            self._random = True
+            self._variances[name] += made.variance
+            self._sense(name, made.plain)
+
+    def result(self, results: Sequence[BatchResult]) -> GradientResult:
+        for name, sensitive in self._sensitive.items():
+            spread = combination_variance(self._plain, linear_outputs(self._batch.outputs), sensitive)
+            if spread is not None:
+                self._variances[name] += spread.T
+        gradients = {name: self._shaped(name, rows) for name, rows in self._rows.items()}
+        random = self._random or self._plain.standard_errors is not None
+        variances = {name: self._shaped(name, rows) for name, rows in self._variances.items()}
+        return GradientResult(
+            original_result(self._batch, self._plain),
+            gradients,
+            roots(variances) if random else None,
+            error_notes(self._batch, results if self._sensitive else results[1:]),
+        )
+
+    def _sense(self, name: str, plain: Array) -> None:
+        self._sensitive[name] = self._sensitive[name] + plain if name in self._sensitive else plain
+
+    def _shaped(self, name: str, rows: Array) -> Array:
+        sums = rows if name in self._batch.per_sample else rows.sum(axis=0)
+        return sums.reshape(self._batch.bindings[name].shape)
+
+
+def shift_noise(
+    batch: CircuitBatch, results: Sequence[BatchResult], weights: Array, wrt: Collection[str]
+) -> Noise | None:
+    """The shot noise of the slots' derivatives; None for exact results. `weights` (B, K) is the linear cotangent."""
+    slots = slot_template(batch.circuit)
+    trainable = slots.trainable(wrt)
+    shifted = results[1]
+    copies = _values(shifted, weights).shape[0]
+    spread = combination_variance(shifted, linear_outputs(batch.outputs), np.tile(weights, (copies, 1))[None])
+    if spread is None:
+        return None
+    per_copy = spread.reshape(copies, batch.size)
+    variances = np.zeros((batch.size, len(slots.rules)))
+    plain = None
+    if isinstance(batch.outputs, Variance):
+        plain = np.zeros((batch.size, len(slots.rules), weights.shape[1]))
+    for number, factors, rows in _uses(slots, trainable):
+        variances[:, number] = factors**2 @ per_copy[rows]
+        if plain is not None:
+            # Of the linear cotangent only the first half, -2 <O> c, depends on the batch's own values.
+            half = weights.shape[1] // 2
+            slopes = np.einsum("s,sbk->bk", factors, _values(shifted, weights)[rows, :, :half])
+            plain[:, number, :half] = -2 * weights[:, half:] * slopes
+    return Noise(variances, plain)
+
+
+def _uses(slots: SlotTemplate, trainable: Sequence[int]) -> list[tuple[int, Array, slice]]:
+    """For each slot: its number, the factors of its rule and which of the stacked shifts are its."""
+    uses, position = [], 0
+    for number in trainable:
+        factors = _shifts(slots.rules[number])[1]
+        uses.append((number, factors, slice(position, position + len(factors))))
+        position += len(factors)
+    return uses
 
 
 def _shifts(rule: ShiftRule) -> tuple[Array, Array]:
@@ -97,12 +211,10 @@ def _shifts(rule: ShiftRule) -> tuple[Array, Array]:
     return points / frequency, frequency * signs / (4 * order * np.sin(points / 2) ** 2)
 
 
-def _contracted(result: BatchResult, weights: Array) -> Array:
-    """sum(cotangent * values) for each of the stacked shifts and each row, (shifts, B)."""
+def _values(result: BatchResult, weights: Array) -> Array:
+    """The values of the stacked shifts, (shifts, B, K)."""
     assert result.values is not None
-    values = result.values.reshape(-1, *weights.shape)
-    scalars: Array = np.einsum("sbk,bk->sb", values, weights)
-    return scalars
+    return result.values.reshape(-1, *weights.shape)
 
 
 def _shifted_angles(batch: CircuitBatch, slots: SlotTemplate, wrt: Collection[str]) -> CircuitBatch:
@@ -114,83 +226,5 @@ def _shifted_angles(batch: CircuitBatch, slots: SlotTemplate, wrt: Collection[st
         stacked[index, :, number] += shift
     bindings = {SLOTS: stacked.reshape(-1, angles.shape[1])}
     for preparation in slots.preparations:
-        bindings |= _repeated(batch, preparation, len(moves))
-    return batch.replace(circuit=slots.template, bindings=bindings, **_keys(batch, len(moves), first=0))
-
-
-def _shifted_amplitudes(batch: CircuitBatch, slots: SlotTemplate, number: int, part: int) -> CircuitBatch:
-    """Rows: for each sign and amplitude j, the batch's rows with s e_j added to one part of the normalised vector."""
-    source, slot = slots.preparations[number]
-    norms, arrays = _norms(batch, source)
-    size = source.parameters[part].size
-    bindings: dict[str, Array] = {}
-    for position, (old, new) in enumerate(zip(source.parameters, slot.parameters, strict=True)):
-        unit = arrays[old.name] / norms[:, None]
-        stacked = np.broadcast_to(unit, (2, size, *unit.shape)).copy()
-        if position == part:
-            entries = np.arange(size)
-            stacked[0, entries, :, entries] += AMPLITUDE_STEP
-            stacked[1, entries, :, entries] -= AMPLITUDE_STEP
-        bindings[new.name] = stacked.reshape(-1, size)
-    if slots.rules:
-        angles = slots.angles(batch)
-        bindings[SLOTS] = np.broadcast_to(angles, (2 * size, *angles.shape)).reshape(-1, angles.shape[1])
-    for other in slots.preparations:
-        if other.slot is not slot:
-            bindings |= _repeated(batch, other, 2 * size)
-    # Far from the numbers of the shifted angles, so that no two circuits of a row share a key.
-    first = (1 + 2 * number + part) << 32
-    return batch.replace(circuit=slots.template, bindings=bindings, **_keys(batch, 2 * size, first=first))
-
-
-def _amplitude_gradient(
-    batch: CircuitBatch, source: Amplitudes, part: str, value: Array, scalars: Array
-) -> Array:
-    """The gradient of one part of x; `value` is F(a) of each row, (B,), `scalars` belong to `_shifted_amplitudes`."""
-    norms, arrays = _norms(batch, source)
-    size = arrays[part].shape[1]
-    entries = arrays[part] / norms[:, None]
-    steps = np.array([AMPLITUDE_STEP, -AMPLITUDE_STEP])[:, None, None]
-    squared_norms = 1 + 2 * steps * entries.T + steps**2
-    plus, minus = squared_norms * scalars.reshape(2, size, batch.size)
-    quadratic = ((plus - minus) / (2 * AMPLITUDE_STEP)).T
-    # The derivative along a itself, over both parts, is 2 F(a): the projection takes this part's share away.
-    gradient: Array = (quadratic - 2 * value[:, None] * entries) / norms[:, None]
-    return gradient if part in batch.per_sample else gradient.sum(axis=0)
-
-
-def _norms(batch: CircuitBatch, source: Amplitudes) -> tuple[Array, dict[str, Array]]:
-    """|x| of each row, (B,), and each part of x, (B, 2**k)."""
-    arrays = {}
-    for parameter in source.parameters:
-        given = batch.bindings[parameter.name]
-        arrays[parameter.name] = np.broadcast_to(given, (batch.size, parameter.size))
-    norms: Array = np.sqrt(np.sum([(array**2).sum(axis=1) for array in arrays.values()], axis=0))
-    if not norms.all():
-        names = " and ".join(map(repr, arrays))
-        raise BindingError(
-            f"Row {int(norms.argmin())} of {names} is zero: it has no direction to prepare a state from."
-        )
-    return norms, arrays
-
-
-def _parts(slots: SlotTemplate, wrt: Collection[str]) -> list[tuple[int, int]]:
-    """The (preparation, part) pairs that read a parameter of `wrt`; part 0 is the real one."""
-    return [(number, part) for number, (source, _) in enumerate(slots.preparations)
-            for part, parameter in enumerate(source.parameters) if parameter.name in wrt]  # fmt: skip
-
-
-def _repeated(batch: CircuitBatch, preparation: Preparation, times: int) -> dict[str, Array]:
-    repeated = {}
-    for old, new in zip(preparation.source.parameters, preparation.slot.parameters, strict=True):
-        array = batch.bindings[old.name]
-        repeated[new.name] = np.tile(array, (times, 1)) if old.name in batch.per_sample else array
-    return repeated
-
-
-def _keys(batch: CircuitBatch, copies: int, *, first: int) -> dict[str, Any]:
-    if batch.shots is None:
-        return {}
-    return {
-        "_keys": np.concatenate([derived_keys(batch.stream_keys, first + index) for index in range(copies)])
-    }
+        bindings |= repeated_preparation(batch, preparation, len(moves))
+    return batch.replace(circuit=slots.template, bindings=bindings, **copied_keys(batch, len(moves), first=0))

@@ -65,6 +65,31 @@ class SlotTemplate:
         plan = self.binding_map.plan(batch.per_sample)
         return plan.pull_back(gradient[:, plan.shared_slots].sum(axis=0), gradient[:, plan.sample_slots], wrt)
 
+    def entries(self, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        """How a parameter enters the slots: slot, entry and coefficient of each of its terms, (T,) each."""
+        found = [(number, term.entry, term.coefficient) for number, slot in enumerate(self.binding_map.slots)
+                 for term in slot.angle.terms if term.parameter.name == name]  # fmt: skip
+        slots, entries, coefficients = zip(*found, strict=True) if found else ((), (), ())
+        return np.array(slots, dtype=np.intp), np.array(entries, dtype=np.intp), np.array(coefficients)
+
+    def to_rows(
+        self, name: str, size: int, per_slot: NDArray[np.float64], power: int = 1
+    ) -> NDArray[np.float64]:
+        """What reaches each entry of a parameter in every row, before shared rows are added up: (..., size).
+
+        Args:
+            name: the parameter.
+            size: its number of entries.
+            per_slot: (..., n_slots).
+            power: of the coefficients; 1 for derivatives, 2 for variances of slots that are independent.
+        """
+        slots, entries, coefficients = self.entries(name)
+        rows = np.zeros((*per_slot.shape[:-1], size))
+        np.add.at(
+            np.moveaxis(rows, -1, 0), entries, np.moveaxis(per_slot[..., slots] * coefficients**power, -1, 0)
+        )
+        return rows
+
     def trainable(self, wrt: Collection[str]) -> list[int]:
         """The slots that depend on any of these parameters."""
         return [number for number, slot in enumerate(self.binding_map.slots)

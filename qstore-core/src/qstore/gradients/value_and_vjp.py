@@ -1,38 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`value_and_vjp`: values and the gradient of `sum(cotangent * values)`, by any method on any backend."""
+"""`value_and_vjp` and `vjp`: values and the gradient of `sum(cotangent * values)`, by any method on any backend."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qstore.batch import BatchResult, CircuitBatch, Output, StateVector
-from qstore.batch.circuit_batch import is_finite
-from qstore.batch.outputs import DIFFERENTIABLE
+from qstore.batch import CircuitBatch, Output
 from qstore.circuit import QuantumCircuit, Template
-from qstore.errors import BindingError, CapabilityError, OptionError, nearest_names
-from qstore.execution import execute_many, execute_many_async, resolve_backend
-from qstore.execution.plan import check
-from qstore.plugins import (
-    Backend,
-    DifferentiableBackend,
-    GradientMethod,
-    Gradients,
-    NativeGradientMethod,
-    expands,
-    get_gradient_method,
-    is_native,
-    is_sync_differentiable,
-)
+from qstore.execution import resolve_backend
+from qstore.gradients.differentiation import Method, differentiate, differentiate_async, native, prepared
+from qstore.plugins import Backend, GradientResult, expands
 
-__all__ = ["differentiate", "differentiate_async", "value_and_vjp", "value_and_vjp_async"]
-
-Method = GradientMethod | NativeGradientMethod | str | None
-PREFERRED, ALWAYS = "adjoint", "parameter_shift"
-_made: dict[str, GradientMethod | NativeGradientMethod] = {}
+__all__ = ["value_and_vjp", "value_and_vjp_async", "vjp", "vjp_async"]
 
 
 def value_and_vjp(  # noqa: D417  # arguments that mean the same as in `run` share a line
@@ -55,8 +38,8 @@ def value_and_vjp(  # noqa: D417  # arguments that mean the same as in `run` sha
         outputs: `Expectations`, `Variance`, `Probabilities`, or `StateVector` (exact, on a simulator).
         cotangent: an array of the shape of the values; ones by default. For a statevector it is complex, in torch's
             convention dL/dRe + i dL/dIm.
-        gradient_method: a registered name or a method; by default `adjoint` where the backend can, otherwise
-            `parameter_shift`.
+        gradient_method: a registered name, a `GradientConfig` or a method; by default `adjoint` where the backend can,
+            otherwise `parameter_shift`.
         wrt: names of the parameters to differentiate; by default all.
         step: number of the training step, for methods that change over time.
 
@@ -76,7 +59,13 @@ def value_and_vjp(  # noqa: D417  # arguments that mean the same as in `run` sha
         ([[0.866025], [0.0]], [-0.5, -1.0])
     """
     batch = CircuitBatch.of(circuit, bindings, outputs, shots=shots, seed=seed)
-    result, gradients = differentiate(batch, resolve_backend(backend), cotangent, gradient_method, wrt, step)
+    chosen = resolve_backend(backend)
+    method, names, weights = prepared(batch, chosen, cotangent, gradient_method, wrt)
+    if not expands(method):  # straight through: on a small circuit every microsecond shows
+        result, gradients = native(batch, chosen, weights, names)
+    else:
+        found = differentiate(batch, chosen, weights, method, names, step)
+        result, gradients = found.result, found.gradients
     return cast("NDArray[Any]", result.values), dict(gradients)
 
 
@@ -95,126 +84,52 @@ async def value_and_vjp_async(
 ) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
     """The twin of `value_and_vjp` for coroutines."""
     batch = CircuitBatch.of(circuit, bindings, outputs, shots=shots, seed=seed)
-    result, gradients = await differentiate_async(
-        batch, resolve_backend(backend), cotangent, gradient_method, wrt, step
-    )
-    return cast("NDArray[Any]", result.values), dict(gradients)
+    found = await differentiate_async(batch, resolve_backend(backend), cotangent, gradient_method, wrt, step)
+    return cast("NDArray[Any]", found.result.values), dict(found.gradients)
 
 
-def differentiate(
-    batch: CircuitBatch,
-    backend: Backend,
+def vjp(
+    circuit: QuantumCircuit | Template,
+    bindings: Mapping[str, ArrayLike] | None = None,
+    outputs: Output | None = None,
     cotangent: ArrayLike | None = None,
+    *,
+    shots: int | None = None,
+    seed: int | None = None,
+    backend: Backend | str | None = None,
     gradient_method: Method = None,
     wrt: Collection[str] | None = None,
     step: int = 0,
-) -> tuple[BatchResult, Gradients]:
-    """`value_and_vjp` for a batch that exists already; returns the whole result."""
-    method, names, weights = _prepared(batch, backend, cotangent, gradient_method, wrt)
-    if not expands(method):
-        if is_sync_differentiable(backend):
-            return backend.vjp_sync(batch, weights, names)
-        from qstore.execution.bridge import (
-            wait_for,  # asyncio is only needed for backends that wait for something
-        )
+) -> GradientResult:
+    """As `value_and_vjp`, with everything that is known: the whole result, standard errors, notes.
 
-        return wait_for(cast("DifferentiableBackend", backend).vjp(batch, weights, names))
-    results = execute_many(method.expand(batch, wrt=names, step=step), backend)
-    return method.combine(batch, results, weights, wrt=names, step=step)
+    Returns:
+        `result` of the batch itself, `gradients`, their `standard_errors` (None where nothing is random) and `notes`.
+
+    Example:
+        >>> import qstore as qs
+        >>> circuit = qs.QuantumCircuit(1).rx(0, "t")
+        >>> found = vjp(circuit, {"t": 0.4}, qs.Expectations([qs.Z(0)]), shots=10_000, seed=1)
+        >>> print(f"{found.gradients['t']:.2f} +- {found.standard_errors['t']:.2f}")
+        -0.39 +- 0.01
+    """
+    batch = CircuitBatch.of(circuit, bindings, outputs, shots=shots, seed=seed)
+    return differentiate(batch, resolve_backend(backend), cotangent, gradient_method, wrt, step)
 
 
-async def differentiate_async(
-    batch: CircuitBatch,
-    backend: Backend,
+async def vjp_async(
+    circuit: QuantumCircuit | Template,
+    bindings: Mapping[str, ArrayLike] | None = None,
+    outputs: Output | None = None,
     cotangent: ArrayLike | None = None,
+    *,
+    shots: int | None = None,
+    seed: int | None = None,
+    backend: Backend | str | None = None,
     gradient_method: Method = None,
     wrt: Collection[str] | None = None,
     step: int = 0,
-) -> tuple[BatchResult, Gradients]:
-    """The twin of `differentiate` for coroutines."""
-    method, names, weights = _prepared(batch, backend, cotangent, gradient_method, wrt)
-    if not expands(method):
-        return await cast("DifferentiableBackend", backend).vjp(batch, weights, names)
-    results = await execute_many_async(method.expand(batch, wrt=names, step=step), backend)
-    return method.combine(batch, results, weights, wrt=names, step=step)
-
-
-def _prepared(
-    batch: CircuitBatch, backend: Backend, cotangent: ArrayLike | None, gradient_method: Method,
-    wrt: Collection[str] | None,
-) -> tuple[GradientMethod | NativeGradientMethod, tuple[str, ...], NDArray[Any]]:  # fmt: skip
-    if not isinstance(batch.outputs, DIFFERENTIABLE):
-        kind = type(batch.outputs).__name__
-        raise CapabilityError(
-            f"{kind} has no gradient; ask for Expectations, Variance, Probabilities or StateVector."
-        )
-    method = _chosen(batch, backend, gradient_method)
-    return method, _names(batch, wrt), _cotangent(batch, cotangent)
-
-
-def _chosen(batch: CircuitBatch, backend: Backend, wanted: Method) -> GradientMethod | NativeGradientMethod:
-    method = (
-        _by_name(PREFERRED if wanted is None else wanted)
-        if wanted is None or isinstance(wanted, str)
-        else wanted
-    )
-    if expands(method):
-        return method
-    if not is_native(method):
-        raise OptionError(f"gradient_method must be a registered name or a method, got {wanted!r}.")
-    reason = method.reason_against(batch, backend)
-    if reason is None:
-        check(batch, backend.capabilities, backend.name)
-        return method
-    if wanted is None and not isinstance(batch.outputs, StateVector):
-        return _by_name(ALWAYS)
-    raise CapabilityError(
-        f"No native gradient here: {reason}. Use gradient_method='parameter_shift' or another backend."
-    )
-
-
-def _by_name(name: str) -> GradientMethod | NativeGradientMethod:
-    if name not in _made:
-        _made[name] = get_gradient_method(name)
-    return _made[name]
-
-
-def _names(batch: CircuitBatch, wrt: Collection[str] | None) -> tuple[str, ...]:
-    if wrt is None:
-        return tuple(batch.bindings)
-    if not isinstance(wrt, Iterable):
-        raise OptionError(f"wrt must be parameter names, got {wrt!r}.")
-    names = (wrt,) if isinstance(wrt, str) else tuple(wrt)
-    for name in names:
-        if name not in batch.bindings:
-            hint = nearest_names(str(name), list(batch.bindings))
-            raise OptionError(
-                f"wrt names {name!r}, which is not a parameter.{hint} There are {list(batch.bindings)}."
-            )
-    return names
-
-
-def _cotangent(batch: CircuitBatch, given: ArrayLike | None) -> NDArray[Any]:
-    outputs, n = batch.outputs, batch.circuit.n_qubits
-    if hasattr(outputs, "observables"):
-        width = len(outputs.observables)
-    else:
-        qubits = getattr(outputs, "qubits", None)
-        width = 1 << (n if qubits is None else len(qubits))
-    shape = (batch.size, width)
-    dtype = np.complex128 if isinstance(outputs, StateVector) else np.float64
-    if given is None:
-        return np.ones(shape, dtype=dtype)
-    try:
-        array = np.asarray(given)
-        if array.dtype != dtype:
-            array = array.astype(dtype, casting="same_kind")
-    except TypeError as exc:
-        raise BindingError(f"The cotangent of real values must be real: {exc}") from exc
-    if array.shape != shape:
-        raise BindingError(f"The cotangent has shape {array.shape}, the values have {shape}.")
-    if not is_finite(array):
-        raise BindingError(
-            "The cotangent has entries that are NaN or infinite; check the loss and the learning rate."
-        )
-    return array
+) -> GradientResult:
+    """The twin of `vjp` for coroutines."""
+    batch = CircuitBatch.of(circuit, bindings, outputs, shots=shots, seed=seed)
+    return await differentiate_async(batch, resolve_backend(backend), cotangent, gradient_method, wrt, step)

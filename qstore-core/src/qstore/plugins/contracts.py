@@ -9,6 +9,7 @@ Protocols ask for one method by name: `isinstance` against a Protocol takes long
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -18,23 +19,46 @@ from qstore.batch import BatchResult, Capabilities, CircuitBatch, Estimate
 
 __all__ = [
     "Backend",
+    "ChecksBatches",
     "DifferentiableBackend",
     "GradientMethod",
+    "GradientResult",
     "Gradients",
     "NativeGradientMethod",
     "RunsMany",
     "SyncBackend",
     "SyncDifferentiableBackend",
+    "SyncRunsMany",
+    "checks_batches",
     "expands",
     "is_differentiable",
     "is_native",
     "is_sync",
     "is_sync_differentiable",
     "runs_many",
+    "runs_many_sync",
 ]
 
 Gradients = Mapping[str, NDArray[np.float64]]
 """By parameter name, each shaped like its binding: the parameter's shape, or (batch, ...) for a per-sample one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradientResult:
+    """What a gradient method makes of its circuits.
+
+    Attributes:
+        result: the batch's own result; its values belong to the gradients.
+        gradients: of `sum(cotangent * values)`, by parameter name.
+        standard_errors: shaped like the gradients: one standard deviation of each entry's estimate, by shots and by
+            random directions; without the bias of approximate methods. None where nothing is random.
+        notes: what a reader must know, for instance why a standard error is NaN.
+    """
+
+    result: BatchResult
+    gradients: Gradients
+    standard_errors: Gradients | None = None
+    notes: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -79,6 +103,13 @@ class SyncBackend(Backend, Protocol):
         """As `run`."""
 
 
+class SyncRunsMany(SyncBackend, Protocol):
+    """A backend that sync callers hand several batches in one go, such as a router that keeps them together."""
+
+    def run_many_sync(self, batches: Sequence[CircuitBatch]) -> Sequence[BatchResult]:
+        """As `RunsMany.run_many`."""
+
+
 class SyncDifferentiableBackend(Backend, Protocol):
     """The synchronous twin of `DifferentiableBackend`."""
 
@@ -100,8 +131,15 @@ class GradientMethod(Protocol):
     def combine(
         self, batch: CircuitBatch, results: Sequence[BatchResult], cotangent: NDArray[Any], *, wrt: Collection[str],
         step: int,
-    ) -> tuple[BatchResult, Gradients]:  # fmt: skip
-        """The batch's own result and the gradients, from the results of `expand`'s batches in their order."""
+    ) -> GradientResult:  # fmt: skip
+        """The batch's own result, the gradients and their errors, from the results of `expand`'s batches in order."""
+
+
+class ChecksBatches(GradientMethod, Protocol):
+    """A gradient method that can refuse a batch before it is run at all."""
+
+    def check(self, batch: CircuitBatch) -> None:
+        """Raise what `expand` would raise for this batch, without making its circuits."""
 
 
 class NativeGradientMethod(Protocol):
@@ -114,6 +152,11 @@ class NativeGradientMethod(Protocol):
 def runs_many(backend: Backend) -> TypeGuard[RunsMany]:
     """Whether a backend has `run_many`."""
     return hasattr(backend, "run_many")
+
+
+def runs_many_sync(backend: Backend) -> TypeGuard[SyncRunsMany]:
+    """Whether a backend has `run_many_sync`."""
+    return hasattr(backend, "run_many_sync")
 
 
 def is_differentiable(backend: Backend) -> TypeGuard[DifferentiableBackend]:
@@ -134,6 +177,11 @@ def is_sync_differentiable(backend: Backend) -> TypeGuard[SyncDifferentiableBack
 def expands(method: object) -> TypeGuard[GradientMethod]:
     """Whether a gradient method runs circuits of its own making."""
     return hasattr(method, "expand") and hasattr(method, "combine")
+
+
+def checks_batches(method: object) -> TypeGuard[ChecksBatches]:
+    """Whether a gradient method can refuse a batch before it is run."""
+    return hasattr(method, "check")
 
 
 def is_native(method: object) -> TypeGuard[NativeGradientMethod]:

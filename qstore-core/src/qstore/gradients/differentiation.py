@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A batch, a backend and a method to a `GradientResult`: what `vjp`, `value_and_vjp` and the framework layers stand on.
+
+Everything that can be refused is refused here or in `expand`, before anything runs. All circuits of a step go to the
+backend together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qstore.batch import BatchResult, CircuitBatch, StateVector
+from qstore.batch.circuit_batch import is_finite
+from qstore.batch.outputs import DIFFERENTIABLE
+from qstore.errors import BindingError, CapabilityError, OptionError, PluginError, nearest_names
+from qstore.execution.plan import check
+from qstore.plugins import (
+    Backend,
+    DifferentiableBackend,
+    GradientMethod,
+    GradientResult,
+    Gradients,
+    NativeGradientMethod,
+    checks_batches,
+    expands,
+    get_gradient_method,
+    is_native,
+    is_sync_differentiable,
+)
+
+if TYPE_CHECKING:
+    from qstore.gradients.config import GradientConfig
+
+__all__ = ["Method", "check_gradient", "differentiate", "differentiate_async", "native", "prepared"]
+
+Method: TypeAlias = "GradientMethod | NativeGradientMethod | GradientConfig | str | None"
+"""What `gradient_method=` takes."""
+PREFERRED, ALWAYS = "adjoint", "parameter_shift"
+_made: dict[str, GradientMethod | NativeGradientMethod] = {}
+
+
+def differentiate(
+    batch: CircuitBatch,
+    backend: Backend,
+    cotangent: ArrayLike | None = None,
+    gradient_method: Method = None,
+    wrt: Collection[str] | None = None,
+    step: int = 0,
+    *,
+    known: BatchResult | None = None,
+) -> GradientResult:
+    """`vjp` for a batch that exists already; the other arguments are those of `vjp`.
+
+    Where a forward pass has the batch's own result, give it as `known`: then the batch is not run a second time.
+    """
+    method, names, weights = prepared(batch, backend, cotangent, gradient_method, wrt)
+    if not expands(method):
+        return GradientResult(*native(batch, backend, weights, names))
+    batches = method.expand(batch, wrt=names, step=step)
+    from qstore.gradients.sampled import execute_estimates  # the backend's own vjp does without
+
+    first = _already(batch, batches, known)
+    results = (*first, *execute_estimates(batches[len(first) :], backend))
+    return _combined(method, batch, results, weights, names, step)
+
+
+async def differentiate_async(
+    batch: CircuitBatch,
+    backend: Backend,
+    cotangent: ArrayLike | None = None,
+    gradient_method: Method = None,
+    wrt: Collection[str] | None = None,
+    step: int = 0,
+    *,
+    known: BatchResult | None = None,
+) -> GradientResult:
+    """The twin of `differentiate` for coroutines."""
+    method, names, weights = prepared(batch, backend, cotangent, gradient_method, wrt)
+    if not expands(method):
+        return GradientResult(*await cast("DifferentiableBackend", backend).vjp(batch, weights, names))
+    batches = method.expand(batch, wrt=names, step=step)
+    from qstore.gradients.sampled import execute_estimates_async  # as above
+
+    first = _already(batch, batches, known)
+    results = (*first, *await execute_estimates_async(batches[len(first) :], backend))
+    return _combined(method, batch, results, weights, names, step)
+
+
+def check_gradient(batch: CircuitBatch, backend: Backend, gradient_method: Method = None) -> None:
+    """Refuse a gradient before the batch itself is run, so that no forward pass is paid for in vain.
+
+    Raises:
+        OptionError: no such method.
+        CapabilityError: the method or the backend cannot do it.
+    """
+    _check_outputs(batch)
+    method = _chosen(batch, backend, gradient_method)
+    if checks_batches(method):
+        method.check(batch)
+
+
+def prepared(
+    batch: CircuitBatch, backend: Backend, cotangent: ArrayLike | None, gradient_method: Method,
+    wrt: Collection[str] | None,
+) -> tuple[GradientMethod | NativeGradientMethod, tuple[str, ...], NDArray[Any]]:  # fmt: skip
+    """The method, the names of the parameters and the cotangent that are meant, all checked."""
+    _check_outputs(batch)
+    method = _chosen(batch, backend, gradient_method)
+    return method, _names(batch, wrt), _cotangent(batch, cotangent)
+
+
+def native(
+    batch: CircuitBatch, backend: Backend, weights: NDArray[Any], names: tuple[str, ...]
+) -> tuple[BatchResult, Gradients]:
+    """The backend's own vjp, without an event loop where it has the synchronous twin."""
+    if is_sync_differentiable(backend):
+        return backend.vjp_sync(batch, weights, names)
+    from qstore.execution.bridge import (
+        wait_for,
+    )  # asyncio is only needed for backends that wait for something
+
+    return wait_for(cast("DifferentiableBackend", backend).vjp(batch, weights, names))
+
+
+def _already(
+    batch: CircuitBatch, batches: tuple[CircuitBatch, ...], known: BatchResult | None
+) -> tuple[BatchResult, ...]:
+    """The result of the first batch, if it is the one that is known."""
+    same = known is not None and batches and batches[0].circuit is batch.circuit
+    return (known,) if same and known is not None and batches[0].outputs is batch.outputs else ()
+
+
+def _combined(
+    method: GradientMethod, batch: CircuitBatch, results: tuple[BatchResult, ...], weights: NDArray[Any],
+    names: tuple[str, ...], step: int,
+) -> GradientResult:  # fmt: skip
+    found = method.combine(batch, results, weights, wrt=names, step=step)
+    if not isinstance(found, GradientResult):
+        raise PluginError(
+            f"{type(method).__name__}.combine returned {type(found).__name__}, not a GradientResult."
+        )
+    return found
+
+
+def _check_outputs(batch: CircuitBatch) -> None:
+    if not isinstance(batch.outputs, DIFFERENTIABLE):
+        kind = type(batch.outputs).__name__
+        raise CapabilityError(
+            f"{kind} has no gradient; ask for Expectations, Variance, Probabilities or StateVector."
+        )
+
+
+def _chosen(batch: CircuitBatch, backend: Backend, wanted: Method) -> GradientMethod | NativeGradientMethod:
+    if wanted is None or isinstance(wanted, str):
+        method = _by_name(PREFERRED if wanted is None else wanted)
+    else:
+        # A GradientConfig, asked by its attribute: most programs never load that class.
+        method = cast("GradientMethod | NativeGradientMethod", getattr(wanted, "made", wanted))
+    if expands(method):
+        return method
+    if not is_native(method):
+        raise OptionError(
+            f"gradient_method must be a registered name, a GradientConfig or a method, got {wanted!r}."
+        )
+    reason = method.reason_against(batch, backend)
+    if reason is None:
+        check(batch, backend.capabilities, backend.name)
+        return method
+    if wanted is None and not isinstance(batch.outputs, StateVector):
+        return _by_name(ALWAYS)
+    raise CapabilityError(
+        f"No native gradient here: {reason}. Use gradient_method='parameter_shift' or another backend."
+    )
+
+
+def _by_name(name: str) -> GradientMethod | NativeGradientMethod:
+    if name not in _made:
+        _made[name] = get_gradient_method(name)
+    return _made[name]
+
+
+def _names(batch: CircuitBatch, wrt: Collection[str] | None) -> tuple[str, ...]:
+    if wrt is None:
+        return tuple(batch.bindings)
+    if not isinstance(wrt, Iterable):
+        raise OptionError(f"wrt must be parameter names, got {wrt!r}.")
+    names = (wrt,) if isinstance(wrt, str) else tuple(dict.fromkeys(wrt))
+    for name in names:
+        if name not in batch.bindings:
+            hint = nearest_names(str(name), list(batch.bindings))
+            raise OptionError(
+                f"wrt names {name!r}, which is not a parameter.{hint} There are {list(batch.bindings)}."
+            )
+    return names
+
+
+def _cotangent(batch: CircuitBatch, given: ArrayLike | None) -> NDArray[Any]:
+    outputs, n = batch.outputs, batch.circuit.n_qubits
+    if hasattr(outputs, "observables"):
+        width = len(outputs.observables)
+    else:
+        qubits = getattr(outputs, "qubits", None)
+        width = 1 << (n if qubits is None else len(qubits))
+    shape = (batch.size, width)
+    dtype = np.complex128 if isinstance(outputs, StateVector) else np.float64
+    if given is None:
+        return np.ones(shape, dtype=dtype)
+    try:
+        array = np.asarray(given)
+        if array.dtype != dtype:
+            array = array.astype(dtype, casting="same_kind")
+    except TypeError as exc:
+        raise BindingError(f"The cotangent of real values must be real: {exc}") from exc
+    if array.shape != shape:
+        raise BindingError(f"The cotangent has shape {array.shape}, the values have {shape}.")
+    if not is_finite(array):
+        raise BindingError(
+            "The cotangent has entries that are NaN or infinite; check the loss and the learning rate."
+        )
+    return array
