@@ -4,12 +4,15 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from contextlib import closing
+from datetime import date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -88,15 +91,163 @@ def test_all_or_none(ledger):
     assert figures(ledger)[0] == 5
 
 
-def test_a_day_has_its_own_limit(ledger, monkeypatch):
+def at(text, zone="UTC"):
+    """A wall time as seconds since 1970."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Sets the ledger's clock."""
+
+    def set_to(text, zone="UTC"):
+        monkeypatch.setattr(ledger_module, "_now", lambda: at(text, zone))
+
+    return set_to
+
+
+def test_a_day_has_its_own_limit(ledger, clock):
     budget = Budget(10, daily_usd=3)
-    monkeypatch.setattr(ledger_module, "_today", lambda: "2026-11-20")
+    clock("2026-11-20T23:59:59")
     ledger.reserve("a", Decimal(2), budget)
+    assert ledger.left(budget) == 1
     with pytest.raises(BudgetExceeded, match=r"of the \$3 of budget 'default' \$1 are left today"):
         ledger.reserve("b", Decimal(2), budget)
-    monkeypatch.setattr(ledger_module, "_today", lambda: "2026-11-21")
+    clock("2026-11-21T00:00:00")
+    assert ledger.left(budget) == 3
     ledger.reserve("b", Decimal(2), budget)
     assert figures(ledger) == (4, 0, 2, 2)
+
+
+# What was reserved, when, and what is left of the day at a later moment; the first three are one moment.
+MIDNIGHTS = [
+    ("UTC", "2026-11-20T22:30:00", "UTC", "2026-11-20T23:30:00", 1),
+    ("Europe/Berlin", "2026-11-20T22:30:00", "UTC", "2026-11-20T23:30:00", 3),
+    ("America/New_York", "2026-11-20T22:30:00", "UTC", "2026-11-20T23:30:00", 1),
+    ("America/New_York", "2026-11-20T22:30:00", "UTC", "2026-11-21T04:59:59", 1),
+    ("America/New_York", "2026-11-20T22:30:00", "UTC", "2026-11-21T05:00:00", 3),
+    ("Asia/Kathmandu", "2026-11-20T18:14:59", "UTC", "2026-11-20T18:15:00", 3),
+    # Summer time begins and ends: days of 23 and of 25 hours.
+    ("Europe/Berlin", "2026-03-29T00:00:00", "Europe/Berlin", "2026-03-29T23:59:59", 1),
+    ("Europe/Berlin", "2026-03-29T23:59:59", "Europe/Berlin", "2026-03-30T00:00:00", 3),
+    ("Europe/Berlin", "2026-10-25T00:00:00", "Europe/Berlin", "2026-10-25T23:59:59", 1),
+    # In Chile the clock jumps from midnight to one, so the day begins at one.
+    ("America/Santiago", "2026-09-05T23:59:59", "America/Santiago", "2026-09-06T01:00:00", 3),
+    ("America/Santiago", "2026-09-06T01:00:00", "America/Santiago", "2026-09-06T23:00:00", 1),
+]
+
+
+@pytest.mark.parametrize(("zone", "reserved", "reserved_in", "later", "left"), MIDNIGHTS)
+def test_a_day_ends_at_midnight_in_the_budgets_own_time_zone(
+    ledger, clock, zone, reserved, reserved_in, later, left
+):
+    budget = Budget(10, daily_usd=3, time_zone=zone)
+    clock(reserved, reserved_in)
+    ledger.reserve("a", Decimal(2), budget)
+    clock(later, reserved_in)
+    assert ledger.left(budget) == left
+
+
+def test_a_clock_that_is_set_back_does_not_free_money(ledger, clock):
+    budget = Budget(10, daily_usd=3)
+    clock("2026-11-21T08:00:00")
+    ledger.reserve("a", Decimal(2), budget)
+    clock("2026-11-20T08:00:00")
+    with pytest.raises(BudgetExceeded, match="left today"):
+        ledger.reserve("b", Decimal(2), budget)
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Atall", "", "../etc/passwd", 5])
+def test_a_time_zone_is_one_that_exists(zone):
+    with pytest.raises(OptionError, match="time_zone must be a name such as 'Europe/Berlin' or 'UTC', got"):
+        Budget(1, time_zone=zone)
+
+
+def test_reports_are_by_budget_day_backend_and_run(ledger, clock):
+    clock("2026-11-20T23:30:00")
+    ledger.reserve("a", Decimal("1.50"), Budget(10), backend="ionq.aria-1", run="digits")
+    ledger.settle("a", Decimal("1.25"))
+    ledger.reserve("b", Decimal(2), Budget(10), backend="ionq.forte-1", run="digits")
+    ledger.settle("c", Decimal("0.125"), backend="ionq.aria-1", run="other")
+    clock("2026-11-21T00:30:00")
+    ledger.reserve_all({"d": Decimal(1), "e": Decimal(1)}, Budget(10), backend="ionq.aria-1", run="digits")
+    ledger.release("e")
+    report = ledger.cost_report()
+    assert str(report) == repr(report)
+    assert str(report).splitlines() == [
+        "budget     day         backend       run     jobs  settled  reserved",
+        "default    2026-11-20  ionq.aria-1   digits     1    $1.25     $0.00",
+        "default    2026-11-20  ionq.forte-1  digits     1    $0.00     $2.00",
+        "default    2026-11-21  ionq.aria-1   digits     1    $0.00     $1.00",
+        "unlimited  2026-11-20  ionq.aria-1   other      1   $0.125     $0.00",
+        "total                                           4   $1.375     $3.00",
+    ]
+    assert report.by("backend") == {"ionq.aria-1": Decimal("2.375"), "ionq.forte-1": 2}
+    assert report.by("day", "budget")[date(2026, 11, 21), "default"] == 1
+    assert report.total_usd == Decimal("4.375")
+    assert len(ledger.cost_report("unlimited").rows) == 1
+    assert ledger.cost_report(time_zone="Asia/Tokyo").by("day") == {date(2026, 11, 21): Decimal("4.375")}
+    assert (report + report).total_usd == 2 * report.total_usd
+    assert report.to_dict()["rows"][0] == {
+        "budget": "default", "day": "2026-11-20", "backend": "ionq.aria-1", "run": "digits", "jobs": 1,
+        "settled_usd": "1.25", "reserved_usd": "0",
+    }  # fmt: skip
+    with pytest.raises(OptionError, match="split by budget, day, backend, run, got"):
+        report.by("year")
+    assert str(ledger.cost_report("none of that name")) == "Nothing was spent."
+
+
+OLD = """
+CREATE TABLE entries (
+    tag TEXT PRIMARY KEY, budget TEXT NOT NULL, day TEXT NOT NULL, state TEXT NOT NULL, nanodollars INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX by_budget ON entries (budget, day);
+INSERT INTO entries VALUES ('a', 'default', '2026-11-19', 'settled', 3000000000);
+INSERT INTO entries VALUES ('b', 'default', '2026-11-20', 'reserved', 2500000000);
+INSERT INTO entries VALUES ('c', 'thesis', '2026-11-20', 'released', 1000000000);
+PRAGMA user_version=1;
+"""
+
+
+def old_ledger(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(OLD)
+    return path
+
+
+def test_a_ledger_of_the_first_format_is_taken_over(tmp_path, clock):
+    clock("2026-11-20T12:00:00")
+    with Ledger(old_ledger(tmp_path / "ledger.sqlite")) as ledger:
+        assert figures(ledger) == (Decimal("2.5"), 3, Decimal("2.5"), 2)
+        assert ledger.left(Budget(10, daily_usd=3)) == Decimal("0.5")
+        assert ledger.left(Budget(10, name="thesis")) == 10
+        ledger.settle("b", Decimal(2))
+        ledger.reserve("c", Decimal(1), Budget(2, name="thesis"), backend="ionq.aria-1", run="digits")
+        assert ledger.cost_report().by("budget", "backend", "run") == {
+            ("default", "", ""): 5, ("thesis", "ionq.aria-1", "digits"): 1,
+        }  # fmt: skip
+        assert "-        -" not in str(ledger.cost_report("thesis"))
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert figures(ledger) == (0, 5, 2, 2)
+
+
+def test_two_processes_may_take_an_old_ledger_over_at_once(tmp_path):
+    path = str(old_ledger(tmp_path / "ledger.sqlite"))
+    children = [subprocess.Popen([sys.executable, "-c", CHILD, path, str(n)], stdout=subprocess.PIPE, text=True)
+                for n in range(3)]  # fmt: skip
+    # 5.50 of the 11.10 are gone already.
+    assert sum(int(child.communicate()[0]) for child in children) == 18
+
+
+def test_a_failed_upgrade_leaves_the_file_as_it_was(tmp_path):
+    path = old_ledger(tmp_path / "ledger.sqlite")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE entries_1 (x)")
+    with pytest.raises(ExecutionError, match="entries_1"):
+        Ledger(path).report()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert connection.execute("SELECT COUNT(*) FROM entries").fetchone()[0] == 3
 
 
 def test_sums_are_exact(ledger):
@@ -180,7 +331,7 @@ def test_a_ledger_of_a_later_release_is_left_alone(ledger):
     ledger.reserve("a", Decimal(1))
     ledger._open().write(lambda t: t.connection.execute("PRAGMA user_version=99"))
     ledger.close()
-    with pytest.raises(ExecutionError, match=r"written by a later qstore \(format 99, this one has 1\)"):
+    with pytest.raises(ExecutionError, match=r"written by a later qstore \(format 99, this one has 2\)"):
         ledger.reserve("b", Decimal(1))
 
 

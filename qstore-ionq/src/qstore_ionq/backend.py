@@ -29,6 +29,8 @@ from qstore_ionq.options import Settings, checked_seconds
 from qstore_ionq.prices import PriceTable, table_for
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from qstore.execution.jobs import Finished, JobRunner
     from qstore_ionq.api import IonQApi
     from qstore_ionq.asking import Asked
@@ -133,10 +135,11 @@ class IonQBackend:
         self._transport = transport
         self._api_made: IonQApi | None = None
         self._runners: dict[str, JobRunner] = {}
+        self._ledger_path: Path | None = None
+        self._counted_in: Ledger | None = None
         found = self._known_device()
         self._settings.check(found)
         table_for(found, prices)  # a plan that is none is refused here, not when a job is to be priced
-        table_for(found, prices)
 
     @property
     def name(self) -> str:
@@ -145,6 +148,36 @@ class IonQBackend:
     @property
     def capabilities(self) -> Capabilities:
         return self._device().capabilities(self._settings.noise)
+
+    @property
+    def budget(self) -> Budget | None:
+        """What its jobs are reserved from before they are sent; None for no limit."""
+        return self._budget
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where its money is counted: in the user's own ledger; what the emulator charges has one of its own."""
+        if self._counted_in is None:
+            emulated = state_home() / "ledger-emulator.sqlite" if self._address.loopback else None
+            self._counted_in = Ledger(self._ledger_path or emulated)
+        return self._counted_in
+
+    def with_budget(self, budget: Budget, ledger: Ledger | None = None) -> IonQBackend:
+        """The same machine, which reserves all it sends from this budget; how a router hands its own on.
+
+        Args:
+            budget: the most that may be spent.
+            ledger: where it is counted, instead of `ledger`.
+        """
+        twin = copy.copy(self)  # with the same connections; its jobs run under the new budget
+        twin.__dict__ |= {
+            "_budget": budget,
+            "_counted_in": ledger if ledger is not None else self._counted_in,
+            "_ledger_path": ledger.path if ledger is not None else self._ledger_path,
+            "_api_made": self._api_made,
+            "_key": self._key,
+        }
+        return twin
 
     def estimate(self, batch: CircuitBatch) -> Estimate:
         device = self._device()
@@ -239,6 +272,7 @@ class IonQBackend:
             "_api_made": self._api_made,
             "_key": self._key,
             "_runners": self._runners,
+            "_counted_in": self._counted_in,
         }
         return twin
 
@@ -327,19 +361,15 @@ class IonQBackend:
             settle_s = self._settle_s or _SETTLE_S[not device.is_simulator]
             found = self._runners[run] = JobRunner(
                 self.job_service(self._address.machine(device.target)), journal=run_journal(run),
-                ledger=None if device.is_simulator else self._ledger(), budget=self._budget,
+                ledger=None if device.is_simulator else self.ledger, budget=self._budget,
                 on_ambiguous=self._on_ambiguous, max_in_flight=self._max_in_flight, settle_s=settle_s,
                 poll=PollPolicy(first_s=0.05, cap_s=2.0) if device.is_simulator else PollPolicy(),
             )  # fmt: skip
         return found
 
-    def _ledger(self) -> Ledger:
-        """The user's own; what the emulator charges is not money and has one of its own."""
-        return Ledger(state_home() / "ledger-emulator.sqlite") if self._address.loopback else Ledger()
-
     def __getstate__(self) -> dict[str, Any]:
         # The key, connections and journals stay behind: the other process looks the key up itself and opens its own.
-        return {**self.__dict__, "_key": None, "_api_made": None, "_runners": {}}
+        return {**self.__dict__, "_key": None, "_api_made": None, "_runners": {}, "_counted_in": None}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> IonQBackend:
         # In this process the key may come along; settings are immutable.

@@ -18,10 +18,11 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from qstore.errors import ExecutionError, QStoreError
@@ -85,6 +86,7 @@ class Database:
         version: of the schema; a file of a later version is refused.
         what: what the file is called in messages.
         durable: whether a commit waits for the disk.
+        upgrades: by older version, the statements that make the next version of a file.
         guard: what surrounds the commits that hold a guarded operation, for instance a lock between processes.
 
     Raises:
@@ -99,6 +101,7 @@ class Database:
         version: int,
         what: str,
         durable: bool = False,
+        upgrades: Mapping[int, Sequence[str]] = MappingProxyType({}),
         guard: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.path = path
@@ -112,7 +115,7 @@ class Database:
         try:
             self._connection = connect(path)
             self._set_durability()
-            _prepare(self._connection, schema, version, f"The {what} {path}")
+            _prepare(self._connection, schema, version, upgrades, f"The {what} {path}")
         except (sqlite3.Error, OSError) as exc:
             raise storage_error(f"The {what} {path}", exc) from exc
         self._thread = threading.Thread(target=self._work, name=f"qstore-{what}", daemon=True)
@@ -282,7 +285,13 @@ def _switch_to_log(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def _prepare(connection: sqlite3.Connection, schema: Sequence[str], version: int, what: str) -> None:
+def _prepare(
+    connection: sqlite3.Connection,
+    schema: Sequence[str],
+    version: int,
+    upgrades: Mapping[int, Sequence[str]],
+    what: str,
+) -> None:
     if connection.execute("PRAGMA user_version").fetchone()[0] == version:
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -292,10 +301,13 @@ def _prepare(connection: sqlite3.Connection, schema: Sequence[str], version: int
             raise ExecutionError(
                 f"{what} was written by a later qstore (format {found}, this one has {version}): upgrade qstore-core."
             )
-        if found == 0:
-            for statement in schema:
+        for statement in schema if found == 0 else ():
+            connection.execute(statement)
+        # All of it or nothing: another process waits at BEGIN, and finds the file as it was or as it is to be.
+        for older in range(found, version) if found else ():
+            for statement in upgrades.get(older, ()):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={version}")
+        connection.execute(f"PRAGMA user_version={version}")
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):

@@ -3,7 +3,8 @@
 
 Money is reserved before a request leaves and settled when the bill is known, so that no number of processes together
 spends more than a budget. Amounts are kept as whole billionths of a dollar, so that sums are exact; a reservation is
-rounded up. Every call is idempotent per tag: a job that is resumed after a crash is counted once.
+rounded up. Every call is idempotent per tag: a job that is resumed after a crash is counted once. Each entry knows when
+it was reserved, for which backend and in which run; its day follows from the time zone of whoever asks.
 """
 
 from __future__ import annotations
@@ -12,65 +13,41 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from qstore.accounting.budget import UNLIMITED, Budget, start_of_day
+from qstore.accounting.money import from_nano, nano
+from qstore.accounting.report import CostReport, CostRow, report_of
 from qstore.batch import state_home
-from qstore.errors import BudgetExceeded, ExecutionError, OptionError
+from qstore.errors import BudgetExceeded, ExecutionError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from qstore.accounting.database import Database, Transaction
 
-__all__ = ["Budget", "Ledger", "LedgerReport", "Spending"]
+__all__ = ["Ledger", "LedgerReport", "Spending"]
 
-_NANO = Decimal(10) ** 9
-_SCHEMA = (
-    """CREATE TABLE entries (
-        tag TEXT PRIMARY KEY, budget TEXT NOT NULL, day TEXT NOT NULL, state TEXT NOT NULL, nanodollars INTEGER NOT NULL
-    ) WITHOUT ROWID""",
-    "CREATE INDEX by_budget ON entries (budget, day)",
+_TABLE = """CREATE TABLE entries (
+        tag TEXT PRIMARY KEY, budget TEXT NOT NULL, at_s INTEGER NOT NULL, state TEXT NOT NULL,
+        nanodollars INTEGER NOT NULL, backend TEXT NOT NULL, run TEXT NOT NULL
+    ) WITHOUT ROWID"""
+_INDEX = "CREATE INDEX by_budget ON entries (budget, at_s)"
+_SCHEMA = (_TABLE, _INDEX)
+_VERSION = 2
+_FROM_1 = (
+    "ALTER TABLE entries RENAME TO entries_1",
+    "DROP INDEX by_budget",
+    *_SCHEMA,
+    # Of an old entry the day is known and not the second: its last one, so that no day's limit counts too little.
+    """INSERT INTO entries SELECT tag, budget, CAST(strftime('%s', day) AS INTEGER) + 86399, state, nanodollars, '', ''
+       FROM entries_1""",
+    "DROP TABLE entries_1",
 )
-_VERSION = 1
 _SUM = "SELECT COALESCE(SUM(nanodollars), 0) FROM entries WHERE state != 'released' AND budget = ?"
-UNLIMITED = "unlimited"
-"""The name under which money is counted that no budget limits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How much may be spent under a name.
-
-    Attributes:
-        total_usd: over the whole life of the name in the ledger.
-        daily_usd: on one day by UTC; None for no such limit.
-        name: what the money is counted under; another name starts from zero.
-
-    Raises:
-        OptionError: a limit that is no amount of money, or no name.
-
-    Example:
-        >>> Budget("25", daily_usd=5, name="thesis")
-        Budget(total_usd=Decimal('25'), daily_usd=Decimal('5'), name='thesis')
-    """
-
-    total_usd: Decimal
-    daily_usd: Decimal | None = None
-    name: str = "default"
-
-    def __init__(
-        self,
-        total_usd: Decimal | float | str,
-        daily_usd: Decimal | float | str | None = None,
-        name: str = "default",
-    ) -> None:
-        object.__setattr__(self, "total_usd", _dollars(total_usd, "total_usd"))
-        object.__setattr__(self, "daily_usd", None if daily_usd is None else _dollars(daily_usd, "daily_usd"))
-        if not isinstance(name, str) or not name or name == UNLIMITED:
-            raise OptionError(f"A budget's name is a string other than '' and {UNLIMITED!r}, got {name!r}.")
-        object.__setattr__(self, "name", name)
+_QUARTER_S = 900
+"""Every time zone is off by whole quarters of an hour: reports add up quarters first and days of any zone from them."""
 
 
 class Spending(NamedTuple):
@@ -79,7 +56,7 @@ class Spending(NamedTuple):
     Attributes:
         settled_usd: billed and known.
         reserved_usd: for jobs whose bill is not known yet.
-        today_usd: both together, of jobs reserved today by UTC.
+        today_usd: both together, of jobs reserved since UTC's midnight.
         jobs: how many.
 
     Example:
@@ -117,48 +94,72 @@ class Ledger:
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
-    def reserve(self, tag: str, usd: Decimal, budget: Budget | None = None) -> None:
+    def reserve(
+        self, tag: str, usd: Decimal, budget: Budget | None = None, *, backend: str = "", run: str = ""
+    ) -> None:
         """Set money aside for a job; a tag that has its reservation or its bill already is not counted again.
 
-        Raises:
-            BudgetExceeded: more than is left; nothing is reserved.
-            ExecutionError: the ledger cannot be written.
-        """
-        self.reserve_all({tag: usd}, budget)
-
-    def reserve_all(self, amounts: Mapping[str, Decimal], budget: Budget | None = None) -> None:
-        """Set money aside for several jobs: for all of them, or for none.
+        Args:
+            tag: the job.
+            usd: what it is expected to cost.
+            budget: what it must stay within; None for no limit.
+            backend: where the job goes, for reports.
+            run: whose job it is, for reports.
 
         Raises:
             BudgetExceeded: more than is left; nothing is reserved.
             ExecutionError: the ledger cannot be written.
         """
-        wanted = {tag: _nano(usd, ROUND_CEILING) for tag, usd in amounts.items()}
+        self.reserve_all({tag: usd}, budget, backend=backend, run=run)
+
+    def reserve_all(
+        self,
+        amounts: Mapping[str, Decimal],
+        budget: Budget | None = None,
+        *,
+        backend: str = "",
+        run: str = "",
+    ) -> None:
+        """Set money aside for several jobs: for all of them, or for none; arguments as for `reserve`.
+
+        Raises:
+            BudgetExceeded: more than is left; nothing is reserved.
+            ExecutionError: the ledger cannot be written.
+        """
+        wanted = {tag: nano(usd, ROUND_CEILING) for tag, usd in amounts.items()}
         name = budget.name if budget is not None else UNLIMITED
-        day = _today()
+        now = _now()
 
         def reserve(transaction: Transaction) -> None:
             connection = transaction.connection
             states = {tag: _state(transaction, tag) for tag in wanted}
-            fresh = {tag: nano for tag, nano in wanted.items() if states[tag] in (None, "released")}
+            fresh = {tag: units for tag, units in wanted.items() if states[tag] in (None, "released")}
             if budget is not None and fresh:
-                spent = connection.execute(_SUM, (name,)).fetchone()[0]
-                today = connection.execute(f"{_SUM} AND day = ?", (name, day)).fetchone()[0]
-                _check(budget, sum(fresh.values()), spent, today, self.path)
+                _check(budget, sum(fresh.values()), _gone(transaction, budget, now), self.path)
             connection.executemany(
-                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, 'reserved', ?)",
-                [(tag, name, day, nano) for tag, nano in fresh.items()],
+                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, 'reserved', ?, ?, ?)",
+                [(tag, name, now, units, backend, run) for tag, units in fresh.items()],
             )
 
         self._open().write(reserve)
 
-    def settle(self, tag: str, billed: Decimal | None, budget: Budget | None = None) -> None:
+    def settle(
+        self,
+        tag: str,
+        billed: Decimal | None,
+        budget: Budget | None = None,
+        *,
+        backend: str = "",
+        run: str = "",
+    ) -> None:
         """Put the bill in the place of the reservation; the first bill counts.
 
         Args:
             tag: the job. A tag that was never reserved is entered with its bill.
             billed: dollars; None where the service does not say, then the reservation counts as spent.
             budget: what it is counted under if it was never reserved.
+            backend: where it went, likewise.
+            run: whose it was, likewise.
 
         Raises:
             ExecutionError: the ledger cannot be written.
@@ -171,16 +172,17 @@ class Ledger:
                 return
             if state is None:
                 name = budget.name if budget is not None else UNLIMITED
-                nano = _nano(billed or Decimal(0), ROUND_HALF_EVEN)
+                units = nano(billed or Decimal(0), ROUND_HALF_EVEN)
                 connection.execute(
-                    "INSERT INTO entries VALUES (?, ?, ?, 'settled', ?)", (tag, name, _today(), nano)
+                    "INSERT INTO entries VALUES (?, ?, ?, 'settled', ?, ?, ?)",
+                    (tag, name, _now(), units, backend, run),
                 )
             elif billed is None:
                 connection.execute("UPDATE entries SET state = 'settled' WHERE tag = ?", (tag,))
             else:
-                nano = _nano(billed, ROUND_HALF_EVEN)
+                units = nano(billed, ROUND_HALF_EVEN)
                 connection.execute(
-                    "UPDATE entries SET state = 'settled', nanodollars = ? WHERE tag = ?", (nano, tag)
+                    "UPDATE entries SET state = 'settled', nanodollars = ? WHERE tag = ?", (units, tag)
                 )
 
         self._open().write(settle)
@@ -208,6 +210,22 @@ class Ledger:
 
         self._open().write(release)
 
+    def left(self, budget: Budget) -> Decimal:
+        """Dollars that may still be reserved under a budget: the smaller of what its total and its day leave.
+
+        Raises:
+            ExecutionError: the ledger cannot be read.
+        """
+
+        def read(transaction: Transaction) -> Decimal:
+            total, today = _gone(transaction, budget, _now())
+            left = budget.total_usd - from_nano(total)
+            if budget.daily_usd is not None:
+                left = min(left, budget.daily_usd - from_nano(today))
+            return max(left, Decimal(0))
+
+        return self._open().write(read)
+
     def report(self) -> LedgerReport:
         """What was spent, by name of the budget.
 
@@ -219,18 +237,53 @@ class Ledger:
             rows = transaction.connection.execute(
                 """SELECT budget, COALESCE(SUM(nanodollars) FILTER (WHERE state = 'settled'), 0),
                           COALESCE(SUM(nanodollars) FILTER (WHERE state = 'reserved'), 0),
-                          COALESCE(SUM(nanodollars) FILTER (WHERE day = ?), 0), COUNT(*)
+                          COALESCE(SUM(nanodollars) FILTER (WHERE at_s >= ?), 0), COUNT(*)
                    FROM entries WHERE state != 'released' GROUP BY budget ORDER BY budget""",
-                (_today(),),
+                (start_of_day(_now(), "UTC"),),
             )
             return {
                 name: Spending(
-                    settled_usd=_usd(settled), reserved_usd=_usd(reserved), today_usd=_usd(today), jobs=jobs
+                    settled_usd=from_nano(settled), reserved_usd=from_nano(reserved), today_usd=from_nano(today),
+                    jobs=jobs,
                 )
                 for name, settled, reserved, today, jobs in rows
-            }
+            }  # fmt: skip
 
         return self._open().write(read)
+
+    def cost_report(self, budget: str | None = None, *, time_zone: str = "UTC") -> CostReport:
+        """What was spent, by budget, day, backend and run; printing it shows the table.
+
+        Args:
+            budget: the name of one budget; None for all.
+            time_zone: whose midnight ends a day.
+
+        Raises:
+            OptionError: no such time zone.
+            ExecutionError: the ledger cannot be read.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder, Ledger(f"{folder}/ledger.sqlite") as ledger:
+            ...     ledger.settle("job-1", Decimal("3.25"), Budget(10), backend="ionq.aria-1", run="digits")
+            ...     ledger.cost_report().by("backend")
+            {'ionq.aria-1': Decimal('3.25')}
+        """
+
+        def read(transaction: Transaction) -> list[tuple[str, int, str, str, int, int, int]]:
+            return [tuple(row) for row in transaction.connection.execute(
+                """SELECT budget, at_s / ?1, backend, run,
+                          COALESCE(SUM(nanodollars) FILTER (WHERE state = 'settled'), 0),
+                          COALESCE(SUM(nanodollars) FILTER (WHERE state = 'reserved'), 0), COUNT(*)
+                   FROM entries WHERE state != 'released' AND (?2 IS NULL OR budget = ?2)
+                   GROUP BY budget, at_s / ?1, backend, run""",
+                (_QUARTER_S, budget),
+            )]  # fmt: skip
+
+        return report_of(
+            CostRow.of(name, quarter * _QUARTER_S, time_zone, backend, run, settled, reserved, jobs)
+            for name, quarter, backend, run, settled, reserved, jobs in self._open().write(read)
+        )
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -266,22 +319,38 @@ class Ledger:
                         f"The ledger {self.path} cannot be made: {exc}. Set QSTORE_HOME."
                     ) from exc
                 self._database = Database(
-                    self.path, schema=_SCHEMA, version=_VERSION, what="ledger", durable=True
+                    self.path,
+                    schema=_SCHEMA,
+                    version=_VERSION,
+                    what="ledger",
+                    durable=True,
+                    upgrades={1: _FROM_1},
                 )
             return self._database
 
 
-def _check(budget: Budget, wanted: int, spent: int, today: int, path: Path) -> None:
-    limits = [("", budget.total_usd, spent)]
+def _gone(transaction: Transaction, budget: Budget, now: float) -> tuple[int, int]:
+    """Billionths that are spent or reserved under a budget's name, in all and since its day began."""
+    connection = transaction.connection
+    total = connection.execute(_SUM, (budget.name,)).fetchone()[0]
+    if budget.daily_usd is None:
+        return total, 0
+    # No upper bound: an entry from the future, of a clock that was set back since, counts too.
+    since = (budget.name, start_of_day(now, budget.time_zone))
+    return total, connection.execute(f"{_SUM} AND at_s >= ?", since).fetchone()[0]
+
+
+def _check(budget: Budget, wanted: int, gone: tuple[int, int], path: Path) -> None:
+    limits = [("", budget.total_usd, gone[0])]
     if budget.daily_usd is not None:
-        limits.append((" today", budget.daily_usd, today))
-    for when, limit, gone in limits:
-        if gone + wanted > _nano(limit, ROUND_HALF_EVEN):
-            left = max(limit - _usd(gone), Decimal(0))
+        limits.append((" today", budget.daily_usd, gone[1]))
+    for when, limit, spent in limits:
+        if spent + wanted > nano(limit, ROUND_HALF_EVEN):
+            left = max(limit - from_nano(spent), Decimal(0))
             msg = (
-                f"This needs ${_usd(wanted)}, but of the ${limit} of budget {budget.name!r} ${left} are left{when} "
-                f"(${_usd(gone)} are spent or reserved, says {path}). Nothing was sent; ask for less, raise the budget, or "
-                "count under another name: Budget(..., name=...)."
+                f"This needs ${from_nano(wanted)}, but of the ${limit} of budget {budget.name!r} ${left} are left{when} "
+                f"(${from_nano(spent)} are spent or reserved, says {path}). Nothing was sent; ask for less, raise the budget, "
+                "or count under another name: Budget(..., name=...)."
             )
             raise BudgetExceeded(msg)
 
@@ -291,30 +360,5 @@ def _state(transaction: Transaction, tag: str) -> str | None:
     return row[0] if row is not None else None
 
 
-def _today() -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime())
-
-
-def _dollars(given: Decimal | float | str, what: str) -> Decimal:
-    try:
-        dollars = Decimal(str(given))
-    except ArithmeticError:
-        dollars = Decimal("NaN")
-    if not dollars.is_finite() or dollars < 0:
-        raise OptionError(f"{what} must be an amount of dollars from 0 up, got {given!r}.")
-    return dollars
-
-
-def _nano(usd: Decimal, rounding: str) -> int:
-    dollars = _dollars(usd, "An amount")
-    try:
-        nano = int((dollars * _NANO).to_integral_value(rounding=rounding))
-    except ArithmeticError:
-        nano = 1 << 63
-    if nano >= 1 << 62:
-        raise OptionError(f"An amount must be below four billion dollars, got {usd!r}.")
-    return nano
-
-
-def _usd(nano: int) -> Decimal:
-    return (Decimal(nano) / _NANO).normalize() + Decimal(0) if nano else Decimal(0)
+def _now() -> int:
+    return int(time.time())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What travels: batches, outputs, results, capabilities and estimates. Values only."""
 
-from qstore.batch.capabilities import ALL_GATES, Capabilities, Estimate
+from qstore.batch.capabilities import ALL_GATES, ANYTHING, Capabilities, Estimate
 from qstore.batch.circuit_batch import CircuitBatch
 from qstore.batch.noise_model import NoiseModel
 from qstore.batch.outputs import (
@@ -19,6 +19,7 @@ from qstore.batch.runs import Run, current_run, process_rank, run_context, state
 
 __all__ = [
     "ALL_GATES",
+    "ANYTHING",
     "BatchResult",
     "Capabilities",
     "CircuitBatch",

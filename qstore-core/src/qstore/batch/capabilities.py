@@ -9,10 +9,12 @@ from typing import Any
 
 from qstore.circuit import GATES
 
-__all__ = ["ALL_GATES", "Capabilities", "Estimate"]
+__all__ = ["ALL_GATES", "ANYTHING", "Capabilities", "Estimate"]
 
 ALL_GATES = frozenset(GATES)
 """Every row of the gate table, for backends that take circuits as they are."""
+ANY_SIZE = 2**31 - 1
+"""As `max_qubits`: no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ class Capabilities:
 
     def summary(self) -> str:
         """One line for people: size, exact or shots, gradients, money."""
-        parts = [f"{self.max_qubits} qubits"]
+        parts = ["any size" if self.max_qubits >= ANY_SIZE else f"{self.max_qubits} qubits"]
         parts.append("exact + shots" if self.exact_outputs and self.shot_outputs else
                      "exact" if self.exact_outputs else "shots")  # fmt: skip
         parts += ["gradients"] if self.differentiable_outputs else []
@@ -66,6 +68,16 @@ class Capabilities:
         parts.append("paid" if self.paid else "free")
         parts.append("local" if self.local else "remote")
         return ", ".join(parts)
+
+
+ANYTHING = Capabilities(
+    max_qubits=ANY_SIZE,
+    exact_outputs=frozenset({"DensityMatrix", "Expectations", "Probabilities", "StateVector", "Variance"}),
+    shot_outputs=frozenset({"Counts", "Expectations", "Probabilities", "Samples", "Variance"}),
+    noise=True,
+    feedback=True,
+)
+"""Of a backend that hands batches on as they are and leaves it to others to refuse them, with their own reasons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,9 @@ from qstore.errors import OptionError
 
 __all__ = ["BatchResult", "bitstring"]
 
+_LONGEST_NOTE = 80
+"""In a repr; the whole of it is in `notes`."""
+
 
 def bitstring(outcome: int, n_qubits: int) -> str:
     """An integer outcome as bits, qubit n-1 first.
@@ -40,6 +43,7 @@ class BatchResult:
         job_ids: the service's names of the jobs, for remote backends.
         queued_s, run_s: seconds waited for and taken by the backend.
         estimated_usd, billed_usd: dollars; None where nothing is known.
+        notes: what came about otherwise than asked or usual, in sentences: another backend than the first choice and why.
     """
 
     values: NDArray[Any] | None = None
@@ -54,6 +58,7 @@ class BatchResult:
     run_s: float = 0.0
     estimated_usd: Decimal | None = None
     billed_usd: Decimal | None = None
+    notes: tuple[str, ...] = ()
 
     def bitstring_counts(self) -> tuple[dict[str, int], ...]:
         """`counts` with bit strings for keys, qubit n-1 first.
@@ -77,4 +82,5 @@ class BatchResult:
         parts.append("exact" if self.shots is None else f"{self.shots} shots, seed {self.seed}")
         if self.billed_usd is not None:
             parts.append(f"billed ${self.billed_usd}")
+        parts += [note if len(note) <= _LONGEST_NOTE else f"{note[:_LONGEST_NOTE]}..." for note in self.notes]
         return f"<BatchResult from {self.backend!r}: {', '.join(parts)}>"

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from qstore.accounting import PriceTable
+from qstore.accounting import PriceTable, dollars
 from qstore.circuit import QuantumCircuit, Template
 from qstore.errors import BudgetExceeded, OptionError
 from qstore_ionq.devices import device_for
@@ -110,7 +110,7 @@ class IonQOptimizer(IonQNativeCompiler):
         self._prices = table_for(self._device, plan)
         self._minimize = minimize_cost
         self._settings = Settings(debiasing=debiasing)
-        self._most = _dollars(max_cost_per_shot)
+        self._most = None if max_cost_per_shot is None else dollars(max_cost_per_shot, "max_cost_per_shot")
 
     def optimize(self, circuit: QuantumCircuit | Template) -> NativeProgram:
         """Compile and check a circuit.
@@ -159,15 +159,3 @@ class IonQOptimizer(IonQNativeCompiler):
             seconds=seconds,
             model=f"{self._prices.source}, {self._prices.as_of}",
         )
-
-
-def _dollars(given: float | Decimal | None) -> Decimal | None:
-    if given is None:
-        return None
-    try:
-        value = Decimal(str(given))
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or value < 0:
-        raise OptionError(f"max_cost_per_shot must be dollars from 0 up, got {given!r}.")
-    return value

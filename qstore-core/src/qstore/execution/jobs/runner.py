@@ -220,7 +220,8 @@ class JobRunner:
             return {}
         amounts = {row.ledger_tag: usd for row, usd in new.values()}
         try:
-            await asyncio.to_thread(desk.ledger.reserve_all, amounts, desk.budget)
+            whose = {"backend": requests[0].backend, "run": desk.journal.run}  # one service, one backend
+            await asyncio.to_thread(desk.ledger.reserve_all, amounts, desk.budget, **whose)
         except BudgetExceeded:
             await written(desk.journal.drop_unsent(new))
             raise

@@ -83,7 +83,8 @@ async def reserve(desk: Desk, request: JobRequest, row: JobRow) -> JobRow:
     """Set the money for a new job aside, if money is counted."""
     if row.state is not JobState.NEW or desk.ledger is None or not request.paid:
         return row
-    await asyncio.to_thread(desk.ledger.reserve, row.ledger_tag, request.estimated_usd, desk.budget)
+    whose = {"backend": request.backend, "run": desk.journal.run}
+    await asyncio.to_thread(desk.ledger.reserve, row.ledger_tag, request.estimated_usd, desk.budget, **whose)
     note = f"${request.estimated_usd}"
     return await written(desk.journal.record(row.tag, JobState.RESERVED, note, ledger=str(desk.ledger.path)))
 
@@ -101,7 +102,8 @@ async def settle(desk: Desk, row: JobRow, billed_usd: Decimal | None, entry: str
     if desk.ledger is None or not row.paid:
         return
     try:
-        await asyncio.to_thread(desk.ledger.settle, entry or row.ledger_tag, billed_usd, desk.budget)
+        whose = {"backend": row.backend, "run": desk.journal.run}
+        await asyncio.to_thread(desk.ledger.settle, entry or row.ledger_tag, billed_usd, desk.budget, **whose)
     except ExecutionError:
         # The reservation stays, so that too much counts as spent rather than too little.
         log.warning("The bill of job %s is not in the ledger.", row.job_id, exc_info=True)
