@@ -6,6 +6,7 @@ QStoreError
 │   └── CircuitFormatError             a serialized circuit cannot be read
 ├── BindingError (ValueError)          the arrays given for the parameters do not fit the circuit
 ├── OptionError (ValueError)           an argument of run, a backend or a layer is outside its range
+│   └── ConfigurationError             a setting in the environment or in the settings file cannot be used
 ├── CapabilityError                    the backend cannot do what the batch asks
 │   └── ResourceError (MemoryError)    it could, but not within this machine's memory
 ├── BackendUnavailable (LookupError)   no such backend here, or its distribution is missing or broken
@@ -13,6 +14,8 @@ QStoreError
 ├── PluginError                        a plugin breaks the contract it registered for
 ├── CompilationError                   a compiled circuit could not be proved equal to its source
 ├── BudgetExceeded                     a job would cost more than is left of its budget; nothing was sent
+├── QueueFull                          an executor has as many circuits waiting as it takes; nothing was queued
+├── DeadlineExceeded (TimeoutError)    a submission was not done by its deadline
 ├── TransportError (ConnectionError)   a service could not be reached
 └── ExecutionError (RuntimeError)      a backend returned something that is not an answer to the batch
     ├── ServiceError                   a service's answer cannot be used; names the field
@@ -36,6 +39,8 @@ __all__ = [
     "CircuitError",
     "CircuitFormatError",
     "CompilationError",
+    "ConfigurationError",
+    "DeadlineExceeded",
     "ExecutionError",
     "JobAmbiguous",
     "JobCancelled",
@@ -44,6 +49,7 @@ __all__ = [
     "OptionError",
     "PluginError",
     "QStoreError",
+    "QueueFull",
     "ResourceError",
     "ServiceError",
     "StillRunning",
@@ -70,6 +76,10 @@ class BindingError(QStoreError, ValueError):
 
 class OptionError(QStoreError, ValueError):
     """An argument lies outside its range."""
+
+
+class ConfigurationError(OptionError):
+    """A setting in the environment or in the settings file cannot be used; names the place and the setting."""
 
 
 class CapabilityError(QStoreError):
@@ -106,6 +116,14 @@ class CompilationError(QStoreError):
 
 class BudgetExceeded(QStoreError):
     """A job would cost more than is left of its budget; nothing was sent."""
+
+
+class QueueFull(QStoreError):
+    """An executor has as many circuits waiting as it takes; nothing was queued."""
+
+
+class DeadlineExceeded(QStoreError, TimeoutError):
+    """A submission to an executor was not done by its deadline."""
 
 
 class TransportError(QStoreError, ConnectionError):

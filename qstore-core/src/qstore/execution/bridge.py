@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from qstore.errors import ExecutionError
 
-__all__ = ["wait_for"]
+__all__ = ["background_loop", "on_background_loop", "wait_for"]
 
 Result = TypeVar("Result")
 _lock = threading.Lock()
@@ -30,8 +30,8 @@ def wait_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
     Raises:
         ExecutionError: called on the background loop itself, which would wait for itself for ever.
     """
-    loop = _background_loop()
-    if threading.current_thread() is _thread:
+    loop = background_loop()
+    if on_background_loop():
         coroutine.close()
         raise ExecutionError(
             "A blocking call was made on qstore's own event loop; use the *_async twin there."
@@ -44,7 +44,13 @@ def wait_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
         raise
 
 
-def _background_loop() -> asyncio.AbstractEventLoop:
+def on_background_loop() -> bool:
+    """Whether this is the thread of qstore's own event loop, where nothing may block."""
+    return threading.current_thread() is _thread
+
+
+def background_loop() -> asyncio.AbstractEventLoop:
+    """This process's own event loop, started if it is not running yet."""
     global _loop, _thread, _pid  # noqa: PLW0603  # one loop per process is the point
     with _lock:
         if _loop is None or _pid != os.getpid():

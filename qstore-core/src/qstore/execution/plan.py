@@ -147,7 +147,7 @@ def joined(results: Sequence[BatchResult]) -> BatchResult:
 
 
 def run_facts(results: Sequence[BatchResult]) -> dict[str, Any]:
-    """The facts of several runs taken together: money and seconds added up, job ids strung together."""
+    """The facts of several runs taken together: money and seconds added up, job ids and notes strung together."""
     first = results[0]
     estimated = [result.estimated_usd for result in results if result.estimated_usd is not None]
     billed = [result.billed_usd for result in results if result.billed_usd is not None]
@@ -161,4 +161,5 @@ def run_facts(results: Sequence[BatchResult]) -> dict[str, Any]:
         "run_s": sum(result.run_s for result in results),
         "estimated_usd": sum(estimated[1:], estimated[0]) if estimated else None,
         "billed_usd": sum(billed[1:], billed[0]) if billed else None,
+        "notes": tuple(dict.fromkeys(note for result in results for note in result.notes)),
     }

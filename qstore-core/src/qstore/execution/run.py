@@ -10,11 +10,19 @@ from numpy.typing import ArrayLike
 from qstore.batch import BatchResult, CircuitBatch, Counts, Output
 from qstore.circuit import QuantumCircuit, Template
 from qstore.errors import ExecutionError
-from qstore.execution.plan import plan
+from qstore.execution.plan import Plan, plan
 from qstore.execution.settings import resolve_backend
-from qstore.plugins import Backend, is_sync, runs_many
+from qstore.plugins import Backend, is_sync, runs_many, runs_many_sync
 
-__all__ = ["execute", "execute_async", "execute_many", "execute_many_async", "run", "run_async"]
+__all__ = [
+    "checked_result",
+    "execute",
+    "execute_async",
+    "execute_many",
+    "execute_many_async",
+    "run",
+    "run_async",
+]
 
 
 def run(
@@ -90,8 +98,11 @@ def execute_many(batches: Sequence[CircuitBatch], backend: Backend) -> tuple[Bat
 
         return wait_for(execute_many_async(batches, backend))
     plans = [plan(batch, backend.capabilities, backend.name) for batch in batches]
+    if len(batches) > 1 and runs_many_sync(backend):
+        parts = [part for each in plans for part in each.batches]
+        return _combined(plans, parts, list(backend.run_many_sync(parts)), backend)
     return tuple(
-        each.combine([_checked(backend.run_sync(part), part, backend) for part in each.batches])
+        each.combine([checked_result(backend.run_sync(part), part, backend) for part in each.batches])
         for each in plans
     )
 
@@ -102,15 +113,26 @@ async def execute_many_async(batches: Sequence[CircuitBatch], backend: Backend) 
     parts = [part for each in plans for part in each.batches]
     if runs_many(backend):
         found = list(await backend.run_many(parts))
-        if len(found) != len(parts):
-            raise ExecutionError(f"{backend.name!r} returned {len(found)} results for {len(parts)} batches.")
     else:
         found = [await backend.run(part) for part in parts]
-    results = iter([_checked(result, part, backend) for result, part in zip(found, parts, strict=True)])
+    return _combined(plans, parts, found, backend)
+
+
+def _combined(
+    plans: Sequence[Plan], parts: Sequence[CircuitBatch], found: Sequence[BatchResult], backend: Backend
+) -> tuple[BatchResult, ...]:
+    if len(found) != len(parts):
+        raise ExecutionError(f"{backend.name!r} returned {len(found)} results for {len(parts)} batches.")
+    results = iter([checked_result(result, part, backend) for result, part in zip(found, parts, strict=True)])
     return tuple(each.combine([next(results) for _ in each.batches]) for each in plans)
 
 
-def _checked(result: BatchResult, batch: CircuitBatch, backend: Backend) -> BatchResult:
+def checked_result(result: BatchResult, batch: CircuitBatch, backend: Backend) -> BatchResult:
+    """A backend's result, if it is an answer to the batch.
+
+    Raises:
+        ExecutionError: it lacks what was asked for, or has another number of rows.
+    """
     wanted, given = (
         ("counts", result.counts) if isinstance(batch.outputs, Counts) else ("values", result.values)
     )

@@ -16,7 +16,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from qstore.batch import process_rank, state_home
 from qstore.batch.runs import checked_run_name
 from qstore.errors import ExecutionError
 from qstore.execution.file_lock import FileLock, holding
-from qstore.execution.job_rows import COLUMNS, CONFIRMED, VERSION, JobRow
+from qstore.execution.job_rows import COLUMNS, CONFIRMED, OVER, VERSION, JobRow
 
 __all__ = ["Copied", "RunFolder", "run_names"]
 
@@ -234,11 +234,72 @@ class RunFolder:
         with suppress(OSError):  # another process may have made something in it
             self.path.rmdir()
 
+    def reason_to_keep(self, before_s: float) -> str | None:
+        """Why `remove_if_over` would not delete the run now; None if it would.
+
+        Args:
+            before_s: wall time.
+
+        Raises:
+            ExecutionError: a journal cannot be read.
+        """
+        if not self.path.is_dir():
+            return None
+        with self.guard(), ExitStack() as held:
+            return self._reason_to_keep(held, before_s)
+
+    def remove_if_over(self, before_s: float) -> str | None:
+        """Delete the whole run, results included, if all its jobs ended before a moment; else say why not.
+
+        Whoever starts the run again afterwards starts from nothing, and pays again for what was paid.
+
+        Args:
+            before_s: wall time.
+
+        Raises:
+            ExecutionError: a journal cannot be read.
+        """
+        if not self.path.is_dir():
+            return None
+        with self.guard(), ExitStack() as held:
+            reason = self._reason_to_keep(held, before_s)
+            if reason is not None:
+                return reason
+            for journal in self.journals():
+                remove_journal(journal)
+            (self.path / "folder.lock").unlink(missing_ok=True)
+        with suppress(OSError):  # another process may have made something in it
+            self.path.rmdir()
+        return None
+
+    def _reason_to_keep(self, held: ExitStack, before_s: float) -> str | None:
+        journals = self.journals()
+        # All locks are held until the end, so that nobody takes one over while another is looked at.
+        if not all(held.enter_context(self.orphaned(journal)) for journal in journals):
+            return "a process that is running has it open"
+        reasons = (_unfinished(journal, before_s) for journal in journals)
+        return next((reason for reason in reasons if reason is not None), None)
+
 
 def run_names(home: Path | None = None) -> list[str]:
     """The names of all runs that have a folder, sorted."""
     runs = (home or state_home()) / "runs"
     return sorted(path.name for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
+
+
+def _unfinished(journal: Path, before_s: float) -> str | None:
+    """Why what an orphan holds is to be kept."""
+    try:
+        with closing(_opened(journal)) as connection:
+            rows = [] if _is_empty(connection) else [JobRow.of(row) for row in connection.execute(_ALL)]
+    except sqlite3.Error as exc:
+        raise storage_error(f"The journal {journal}", exc) from exc
+    unfinished = sum(row.state not in OVER for row in rows)
+    if unfinished:
+        return f"{unfinished} of its jobs are not over"
+    if any((row.finished_s or row.created_s) >= before_s for row in rows):
+        return "one of its jobs ended later than that"
+    return None
 
 
 def remove_journal(journal: Path) -> None:

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Handle`: what `submit` returns at once: await it on any event loop, or ask it for its result in any thread.
+
+A handle settles exactly once: with a result, with an error, or cancelled. Whoever waits for it is told in the loop that
+it waits on; waiters on one loop are told together, so that a request of a hundred circuits wakes a loop once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any
+
+from qstore.batch import BatchResult
+from qstore.errors import ExecutionError
+from qstore.execution.bridge import on_background_loop
+
+if TYPE_CHECKING:
+    from qstore.execution.executor.dispatcher import Dispatcher
+    from qstore.execution.executor.work import Work
+
+__all__ = ["Handle", "Told", "tell"]
+
+PENDING, DONE, FAILED, CANCELLED = range(4)
+_WORDS = ("pending", "done", "failed", "cancelled")
+
+Told = tuple[asyncio.AbstractEventLoop | None, Callable[[Any], object], Any]
+"""Who is told that a handle has settled: the loop to do it on (None: at once), what to call, and with what."""
+
+
+class Handle:
+    """The result of a submission, now or later.
+
+    Made by `AsyncQuantumExecutor.submit`; its attributes are the dispatcher's. Cancelling a task that awaits it cancels it too, unless somebody else waits
+    for it (`asyncio.shield(handle)` keeps it).
+    """
+
+    __slots__ = ("_dispatcher", "state", "timer", "told", "value", "work")
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self.work: Work | None = None
+        self.state = PENDING
+        self.value: Any = None
+        self.told: list[Told] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    def done(self) -> bool:
+        """Whether it has settled: has a result or an error, or was cancelled."""
+        return self.state != PENDING
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self.state == CANCELLED
+
+    def cancel(self) -> bool:
+        """Give up: what waits is not sent, what is under way is abandoned once nobody wants any of it.
+
+        Returns:
+            Whether that came in time; False when it had settled.
+        """
+        return self._dispatcher.cancel(self)
+
+    def result(self, timeout: float | None = None) -> BatchResult:
+        """Wait, in any thread, and return the result.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+
+        Raises:
+            TimeoutError: it has not settled by then; it goes on.
+            concurrent.futures.CancelledError: it was cancelled.
+            ExecutionError: called on qstore's own event loop, which would wait for itself for ever.
+            QStoreError: what went wrong with it.
+        """
+        self._wait(timeout)
+        return self._outcome(CancelledError)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait as `result` does, and return what went wrong, or None."""
+        self._wait(timeout)
+        if self.state == CANCELLED:
+            raise CancelledError
+        return self.value if self.state == FAILED else None
+
+    def add_done_callback(self, call: Callable[[Handle], object]) -> None:
+        """Have `call(handle)` made when it settles, on the event loop that runs here, else on qstore's own thread.
+
+        It should be quick, and must not wait for other results there.
+        """
+        told = (_running_loop(), call, self)
+        if not self._dispatcher.tell_later(self, told):
+            tell([told])
+
+    def call_when_done(self, call: Callable[[Handle], object]) -> None:
+        """As `add_done_callback`, but on whichever thread settles it."""
+        if not self._dispatcher.tell_later(self, (None, call, self)):
+            tell([(None, call, self)])
+
+    def send_soon(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Somebody waits for it on that loop, or in a thread."""
+        if self.state == PENDING:
+            self._dispatcher.hurry(loop)
+
+    def __await__(self) -> Generator[Any, None, BatchResult]:
+        if self.state == PENDING:
+            loop = asyncio.get_running_loop()
+            waiter = loop.create_future()
+            told: Told = (loop, _wake, waiter)
+            if self._dispatcher.tell_later(self, told):
+                self._dispatcher.hurry(loop)
+                try:
+                    yield from waiter
+                except asyncio.CancelledError:
+                    self._dispatcher.stop_waiting(self, told)
+                    raise
+        return self._outcome(asyncio.CancelledError)
+
+    def _wait(self, timeout: float | None) -> None:
+        if self.state != PENDING:
+            return
+        if on_background_loop():
+            raise ExecutionError(
+                "A blocking call was made on qstore's own event loop; await the handle there instead."
+            )
+        event = threading.Event()
+        if self._dispatcher.tell_later(self, (None, _set, event)):
+            self._dispatcher.hurry(None)
+            if not event.wait(timeout):
+                raise TimeoutError(f"The result is not there after {timeout:g} s; the work goes on.")
+
+    def _outcome(self, cancelled: type[BaseException]) -> BatchResult:
+        if self.state == DONE:
+            found: BatchResult = self.value
+            return found
+        if self.state == CANCELLED:
+            raise cancelled
+        error: BaseException = self.value
+        # As it was: every raise would otherwise add its own frames to one exception that many share.
+        raise error.with_traceback(None)
+
+    def __repr__(self) -> str:
+        what = f": {self.value!r}" if self.state in {DONE, FAILED} else ""
+        return f"<Handle {_WORDS[self.state]}{what}>"
+
+
+def tell(all_told: Iterable[Told]) -> None:
+    """Tell everybody, each loop once."""
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[Told]] = defaultdict(list)
+    for told in all_told:
+        by_loop[told[0]].append(told)
+    for loop, some in by_loop.items():
+        if loop is None:
+            _call(some)
+            continue
+        try:
+            loop.call_soon_threadsafe(_call, some)
+        except RuntimeError:
+            continue  # that loop is closed: nobody waits there any more
+
+
+def _call(some: Iterable[Told]) -> None:
+    for _, call, argument in some:
+        try:
+            call(argument)
+        except Exception:  # a user's callback must not keep the others from being told
+            import logging
+
+            logging.getLogger(__name__).exception("A callback of a handle failed.")
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _set(event: threading.Event) -> None:
+    event.set()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

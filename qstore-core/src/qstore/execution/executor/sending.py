@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One request: from batches to a backend's results, with what is safe to repeat repeated.
+
+A batch is checked, split and derived as everywhere (`qstore.execution.plan`). A backend that takes several batches gets
+all of a request at once; another one gets them side by side; a local one runs them in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from qstore.batch import BatchResult, CircuitBatch
+from qstore.circuit import Template
+from qstore.errors import ExecutionError
+from qstore.execution.clock import SYSTEM_CLOCK, Clock
+from qstore.execution.executor.safety import may_repeat
+from qstore.execution.executor.threads import DaemonThreads
+from qstore.execution.executor.work import Kind
+from qstore.execution.plan import Plan, plan
+from qstore.execution.retry import Backoff, RetryQuota
+from qstore.execution.run import checked_result
+from qstore.plugins import Backend, is_sync, runs_many
+
+__all__ = ["Sender", "compiled_kind"]
+
+LOCAL_THREADS = 4
+"""Requests that a local backend works on side by side; each of them uses the processors there are."""
+
+
+class Sender:
+    """Sends requests to one backend.
+
+    Args:
+        backend: where to.
+        max_concurrent: most circuits at a time in one request.
+        retries: how often a request is repeated at most.
+        clock: what waits.
+    """
+
+    def __init__(
+        self, backend: Backend, max_concurrent: int, retries: int, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._backend = backend
+        self._max_concurrent = max_concurrent
+        self._retries = retries
+        self._backoff = Backoff()
+        self._clock = clock
+        self._chance = random.Random()  # noqa: S311  # jitter is no secret
+        self._threads: DaemonThreads | None = None
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Threads of our own: a forked child has none of its parent's."""
+        local = is_sync(self._backend) and not runs_many(self._backend)
+        self._threads = DaemonThreads(LOCAL_THREADS) if local else None
+        self._quota = RetryQuota()
+
+    async def send(self, batches: Sequence[CircuitBatch], kinds: Sequence[Kind | None]) -> list[BatchResult]:
+        """The results of some batches.
+
+        Args:
+            batches: of one request.
+            kinds: what was compiled for each.
+
+        Raises:
+            QStoreError: or whatever the backend raises.
+        """
+        capabilities, name = self._backend.capabilities, self._backend.name
+        plans = [plan(batch, capabilities, name) for batch in batches]
+        parts = [
+            part
+            for each, batch, kind in zip(plans, batches, kinds, strict=True)
+            for part in _with_known_circuits(each, batch, kind)
+        ]
+        results = iter(await self._repeated(parts, paid=capabilities.paid))
+        return [each.combine([next(results) for _ in each.batches]) for each in plans]
+
+    async def _repeated(self, parts: Sequence[CircuitBatch], *, paid: bool) -> list[BatchResult]:
+        spent = attempt = 0
+        while True:
+            try:
+                found = [result for wave in self._waves(parts) for result in await self._once(wave)]
+            except Exception as exc:
+                spent = self._quota.spend() if attempt < self._retries and may_repeat(exc, paid=paid) else 0
+                if not spent:
+                    raise
+            else:
+                self._quota.succeeded(spent)
+                return found
+            await self._clock.sleep(self._backoff.wait_s(attempt, self._chance))
+            attempt += 1
+
+    def _waves(self, parts: Sequence[CircuitBatch]) -> list[list[CircuitBatch]]:
+        """Only a row that takes more circuits than may be under way at all needs more than one."""
+        waves: list[list[CircuitBatch]] = [[]]
+        circuits = 0
+        for part in parts:
+            circuits += part.size
+            if circuits > self._max_concurrent and waves[-1]:
+                waves.append([])
+                circuits = part.size
+            waves[-1].append(part)
+        return waves
+
+    async def _once(self, parts: Sequence[CircuitBatch]) -> Sequence[BatchResult]:
+        backend = self._backend
+        if self._threads is not None and is_sync(backend):
+            # One call for all: they would only get into each other's way.
+            found = await self._threads.call(lambda: [backend.run_sync(part) for part in parts])
+        elif runs_many(backend):
+            found = list(await backend.run_many(parts))
+        elif len(parts) == 1:
+            found = [await backend.run(parts[0])]
+        else:
+            found = await _side_by_side(backend, parts)
+        if len(found) != len(parts):
+            raise ExecutionError(f"{backend.name!r} returned {len(found)} results for {len(parts)} batches.")
+        return [checked_result(result, part, backend) for result, part in zip(found, parts, strict=True)]
+
+
+async def _side_by_side(backend: Backend, parts: Sequence[CircuitBatch]) -> list[BatchResult]:
+    """All of them at once; if one fails, the others are stopped before that is told."""
+    tasks = [asyncio.ensure_future(_guarded(backend, part)) for part in parts]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def _guarded(backend: Backend, part: CircuitBatch) -> BatchResult:
+    try:
+        return await backend.run(part)
+    except (
+        SystemExit,
+        KeyboardInterrupt,
+    ) as exc:  # would end the event loop, and everybody else's work with it
+        raise ExecutionError(f"The backend {backend.name!r} stopped with {exc!r}.") from exc
+
+
+def compiled_kind(batch: CircuitBatch, backend: Backend) -> Kind:
+    """What a backend makes of a circuit, its outputs and its shots.
+
+    Raises:
+        CapabilityError: the backend cannot do it.
+        OptionError: too few shots for the bases that have to be measured.
+    """
+    one = batch if batch.size == 1 else batch.rows(0, 1)
+    parts = plan(one, backend.capabilities, backend.name).batches
+    derived = tuple(part.circuit for part in parts) if parts[0].outputs is not batch.outputs else ()
+    complexity = sum(1.0 + len(part.circuit) for part in parts)
+    parameters = batch.circuit.parameters
+    return Kind(
+        circuit=batch.circuit, outputs=batch.outputs, shots=batch.shots, circuits=len(parts), complexity=complexity,
+        derived=derived, names=tuple(each.name for each in parameters), shapes=tuple(each.shape for each in parameters),
+    )  # fmt: skip
+
+
+def _with_known_circuits(made: Plan, batch: CircuitBatch, kind: Kind | None) -> Sequence[CircuitBatch]:
+    """The batches of a plan with the circuits of the compiled kind in place of equal ones that were made afresh."""
+    if kind is None or not kind.derived:
+        return made.batches
+    basis = rows = 0
+    parts = []
+    for part in made.batches:
+        parts.append(_with_circuit(part, kind.derived[basis]))
+        rows += part.size
+        if rows == batch.size:  # one basis may be split by rows
+            basis, rows = basis + 1, 0
+    return parts
+
+
+def _with_circuit(part: CircuitBatch, circuit: Template) -> CircuitBatch:
+    if part.circuit is circuit:
+        return part
+    keys = part.stream_keys if part.shots is not None else None
+    return CircuitBatch(circuit, part.bindings, part.outputs, part.shots, part.seed, part.size, part.per_sample,
+                        keys, part.run)  # fmt: skip
