@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of several folders share: kernels that are compiled before a clock runs against them."""
 
+import os
+
 import pytest
 
+os.environ.setdefault("QSTORE_CONFIG", os.devnull)  # a developer's own settings do not reach the tests
 SIMULATING = ("emulator", "ionq", "clients", "faults")
 
 

@@ -17,7 +17,7 @@ SOURCES = sorted(path for tree in ROOT.glob("qstore-*/src") for path in tree.rgl
 MAX_LINES = 500
 TABLES: tuple[str, ...] = ()
 """Files that are one long table."""
-MAX_NAMES = 40
+MAX_NAMES = 48
 PACKAGES = [
     "qstore",
     *(f"qstore.{module.name}" for module in pkgutil.iter_modules(qstore.__path__) if module.ispkg),
@@ -41,13 +41,17 @@ def test_public_names_are_listed_sorted_and_there(name):
     assert len(package.__all__) < MAX_NAMES
     assert all(hasattr(package, each) for each in package.__all__)
     tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+    nodes = list(tree.body)
+    if hasattr(package, "__getattr__"):  # names that are imported when they are asked for
+        nodes += [inner for node in tree.body if isinstance(node, ast.If) for inner in node.body]
     imported = {
         alias.asname or alias.name
-        for node in tree.body
+        for node in nodes
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert {each for each in imported if not each.startswith("_") and each != "annotations"} == {
+    private = {"annotations", "TYPE_CHECKING"}
+    assert {each for each in imported if not each.startswith("_") and each not in private} == {
         each for each in package.__all__ if not each.startswith("__")
     }
 

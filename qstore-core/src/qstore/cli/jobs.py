@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`qstore jobs`: what was sent to services, and what became of it; to look at, resume and cancel."""
+"""`qstore jobs`: what was sent to services, and what became of it; to look at, resume, cancel and prune."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from qstore.cli.table import table
 from qstore.errors import OptionError
 
 __all__ = ["add"]
+
+_EPILOG = """\
+examples:
+  qstore jobs list --open
+  qstore jobs show 151d4a33
+  qstore jobs resume
+  qstore jobs prune --older-than 90
+
+exit codes: 0 done, 1 a job did not get to its end, or cannot be found
+"""
 
 
 def add(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
@@ -39,6 +49,21 @@ def add(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
     resume.set_defaults(action=_resume)
     cancel = actions.add_parser("cancel", help="cancel jobs", description="Cancel jobs that are not over.")
     cancel.set_defaults(action=_cancel)
+    prune = actions.add_parser(
+        "prune", help="delete runs that ended long ago, with their results",
+        description="Delete runs whose jobs all ended long ago, with their results. Without --yes it only says which.",
+    )  # fmt: skip
+    prune.add_argument(
+        "--run", action="append", default=[], metavar="NAME", help="only this run; may be given several times"
+    )
+    prune.add_argument("--named", action="store_true",
+                       help="also runs that somebody named: started again, their scripts pay again")  # fmt: skip
+    prune.add_argument(
+        "--older-than", type=float, default=30.0, metavar="DAYS", help="how long ago they ended (30)"
+    )
+    prune.add_argument("--yes", action="store_true", help="delete them")
+    prune.set_defaults(action=_prune)
+    parser.epilog = _EPILOG
     for each in (show, resume, cancel):
         each.add_argument("--run", help="only this run")
         each.add_argument("jobs", metavar="JOB", nargs="*" if each is resume else "+",
@@ -116,6 +141,12 @@ def _cancel(args: argparse.Namespace) -> int:
     from qstore.cli.job_actions import cancel
 
     return cancel(_chosen(args))
+
+
+def _prune(args: argparse.Namespace) -> int:
+    from qstore.cli.job_pruning import prune
+
+    return prune(args.run, named=args.named, older_than_days=args.older_than, sure=args.yes)
 
 
 def _jobs(run: str | None) -> Iterable[tuple[str, Any]]:
