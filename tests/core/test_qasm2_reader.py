@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qstore.circuit import Condition, Operation, QuantumCircuit
-from qstore.circuit.qasm2 import definitions, loads, matches, reader, source, tokens
+from qstore.circuit.qasm2 import definitions, loads, matches, reader
+from qstore.circuit.text import source, tokens
 from qstore.errors import CircuitFormatError
 
 HEADER = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'

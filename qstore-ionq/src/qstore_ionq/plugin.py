@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from qstore.plugins import BackendSpec, hookimpl
+from qstore.plugins import BackendSpec, ConverterSpec, hookimpl
 from qstore_ionq.devices import DEVICES, SIMULATOR
 
 _API = (1, 0)
@@ -33,6 +33,21 @@ def qstore_backends() -> tuple[BackendSpec, ...]:
             name="ionq",
             summary="any machine that IonQ's service lists: get_backend('ionq', device='forte-1')",
             factory="qstore_ionq.backend:IonQBackend",
+            api_version=_API,
+        ),
+    )
+
+
+@hookimpl
+def qstore_converters() -> tuple[ConverterSpec, ...]:
+    """The JSON that jobs are made of."""
+    return (
+        ConverterSpec(
+            name="ionq",
+            summary="IonQ's JSON: the input of a job",
+            matches="qstore_ionq.converter:matches",
+            to_qstore="qstore_ionq.converter:loads",
+            from_qstore="qstore_ionq.converter:dumps",
             api_version=_API,
         ),
     )

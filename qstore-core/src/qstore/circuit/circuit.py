@@ -370,6 +370,17 @@ class QuantumCircuit(GateMethods, CircuitView):
         return loads(text)
 
     @classmethod
+    def from_qasm3(cls, text: str | bytes) -> QuantumCircuit:
+        """Read an OpenQASM 3 program; see `qstore.circuit.qasm3.loads`.
+
+        Raises:
+            CircuitFormatError: it cannot be read; with line, column and the place in the text.
+        """
+        from qstore.circuit.qasm3 import loads
+
+        return loads(text)
+
+    @classmethod
     def from_any(cls, source: Any) -> QuantumCircuit:
         """Convert another library's circuit or a text format through the installed converters.
 

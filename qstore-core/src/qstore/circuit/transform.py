@@ -18,21 +18,21 @@ from qstore.errors import CircuitError
 if TYPE_CHECKING:
     from qstore.circuit.circuit import QuantumCircuit
 
-__all__ = ["controlled", "decompose", "inverse"]
+__all__ = ["applied", "controlled", "decompose", "inverse", "inverted"]
 
 
 def decompose(op: Operation) -> tuple[Operation, ...]:
     """The operation as the gates of its row's decomposition, exact to the global phase; itself where it has none."""
     return tuple(
         Operation(step.gate, tuple(op.qubits[i] for i in step.positions),
-                  tuple(_apply(linear, op.angles) for linear in step.angles), condition=op.condition)
+                  tuple(applied(linear, op.angles) for linear in step.angles), condition=op.condition)
         for step in op.spec.decomposition
     ) or (op,)  # fmt: skip
 
 
 def inverse(circuit: CircuitView) -> QuantumCircuit:
     """The circuit that undoes `circuit`; see `CircuitView.inverse`."""
-    return _built(circuit.n_qubits, [undo for op in reversed(circuit.operations) for undo in _inverted(op)])
+    return _built(circuit.n_qubits, [undo for op in reversed(circuit.operations) for undo in inverted(op)])
 
 
 def controlled(circuit: CircuitView) -> QuantumCircuit:
@@ -41,16 +41,21 @@ def controlled(circuit: CircuitView) -> QuantumCircuit:
     return _built(control + 1, [made for op in circuit.operations for made in _under_control(op, control)])
 
 
-def _inverted(op: Operation) -> tuple[Operation, ...]:
+def inverted(op: Operation) -> tuple[Operation, ...]:
+    """The operations that undo one.
+
+    Raises:
+        CircuitError: it is no unitary, or has a condition.
+    """
     _require_unitary(op, "inverted")
     if op.unitary:
         entries = tuple(complex(entry) for entry in op.matrix().conj().T.ravel())
         return (replace(op, unitary=entries),)
     back = op.spec.inverse
     if back is None:
-        return tuple(undo for step in reversed(decompose(op)) for undo in _inverted(step))
+        return tuple(undo for step in reversed(decompose(op)) for undo in inverted(step))
     gate, angles = back
-    return (replace(op, gate=gate, angles=tuple(_apply(linear, op.angles) for linear in angles)),)
+    return (replace(op, gate=gate, angles=tuple(applied(linear, op.angles) for linear in angles)),)
 
 
 def _under_control(op: Operation, control: int) -> tuple[Operation, ...]:
@@ -76,7 +81,8 @@ def _require_unitary(op: Operation, verb: str) -> None:
         raise CircuitError(f"{what!r} on {op.qubits} cannot be {verb}: it is not a unitary.")
 
 
-def _apply(linear: Linear, angles: tuple[Angle, ...]) -> Angle:
+def applied(linear: Linear, angles: tuple[Angle, ...]) -> Angle:
+    """A linear form of angles."""
     result = Angle(constant=linear.constant)
     for coefficient, angle in zip(linear.coefficients, angles, strict=False):
         if coefficient:

@@ -104,6 +104,23 @@ class CircuitView(ABC):
 
         return dumps(self, bindings=bindings, measure=measure)
 
+    def to_qasm3(
+        self,
+        *,
+        bindings: Mapping[str, ArrayLike] | None = None,
+        measure: bool = False,
+        arrays: bool = False,
+    ) -> str:
+        """The circuit as OpenQASM 3 text, parameters as inputs; see `qstore.circuit.qasm3.dumps`.
+
+        Raises:
+            CircuitError: an operation or a name that the format does not have.
+            BindingError: the bindings do not fit the circuit.
+        """
+        from qstore.circuit.qasm3 import dumps
+
+        return dumps(self, bindings=bindings, measure=measure, arrays=arrays)
+
     def draw(self, *, max_width: int = 120) -> str:
         """A text drawing, qubit 0 on top, broken into blocks of at most `max_width` characters."""
         from qstore.circuit.drawing import draw_text  # needed only where a person looks

@@ -85,10 +85,10 @@ class DecomposeInto:
     """Rewrites every unitary of the gate table into the gates of a basis, by the table's decompositions.
 
     Args:
-        basis: names of the gates that may stay.
+        basis: names of the gates that may stay; by default those that the table's decompositions end in.
     """
 
-    def __init__(self, basis: Collection[str]) -> None:
+    def __init__(self, basis: Collection[str] = ("h", "p", "rx", "ry", "rz", "cx", "unitary")) -> None:
         self._basis = frozenset(basis)
 
     @property

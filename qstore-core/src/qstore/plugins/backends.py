@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backends, gradient methods and converters by name."""
+"""Backends, gradient methods, compilers and converters by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from qstore.circuit import CircuitView, QuantumCircuit
+from qstore.circuit import CircuitView, QuantumCircuit, Template
 from qstore.errors import BackendUnavailable, OptionError, PluginError, QStoreError, nearest_names
 from qstore.plugins.contracts import Backend, GradientMethod, NativeGradientMethod
 from qstore.plugins.manager import Registry, loaded_plugins
 from qstore.plugins.specs import load_factory
 
-__all__ = ["convert_from", "convert_to", "get_backend", "get_gradient_method"]
+__all__ = ["convert_from", "convert_to", "get_backend", "get_compiler", "get_gradient_method"]
 
 EMBEDDED_SIMULATOR = "statevector"
 EMBEDDED_DISTRIBUTION = "qstore-sim"
@@ -28,6 +28,7 @@ def get_backend(name: str, **options: Any) -> Backend:
     Raises:
         BackendUnavailable: no such backend, or its distribution is missing or broken; says what to install.
         OptionError: the backend does not take these options.
+        PluginError: two distributions claim the name, or what the plugin made is no backend.
 
     Example:
         >>> get_backend("statevector").name
@@ -71,13 +72,42 @@ def get_gradient_method(name: str, **options: Any) -> GradientMethod | NativeGra
     return cast("GradientMethod | NativeGradientMethod", made)
 
 
+def get_compiler(name: str, **options: Any) -> Callable[[Template], Template]:
+    """Make a compiler pass by its registered name.
+
+    Raises:
+        OptionError: no such pass, or it does not take these options.
+
+    Example:
+        >>> import qstore as qs
+        >>> merge = get_compiler("merge_rotations")
+        >>> merge(qs.QuantumCircuit(1).rx(0, 0.1).rx(0, "t").freeze()).gate_counts()
+        {'rx': 1}
+    """
+    compilers = loaded_plugins().compilers
+    entry = compilers.get(name)
+    if entry is None:
+        hint = nearest_names(str(name), compilers.names)
+        raise OptionError(f"No compiler named {name!r}.{hint} Installed: {', '.join(compilers.names)}.")
+    made = _called(load_factory(entry.spec.factory), options, f"Compiler {name!r}")
+    return cast("Callable[[Template], Template]", made)
+
+
 def convert_to(circuit: CircuitView, format: str, options: Mapping[str, Any]) -> Any:
     """Convert a circuit to an installed format; behind `circuit.to(format)`."""
     converters = loaded_plugins().converters
     entry = converters.get(format)
     if entry is None or not entry.spec.from_qstore:
         raise BackendUnavailable(_no_converter(f"No converter to {format!r} is installed.", converters))
-    return load_factory(entry.spec.from_qstore)(circuit, **options)
+    convert = load_factory(entry.spec.from_qstore)
+    if options:
+        import inspect  # only needed to tell an option that does not exist from a mistake inside
+
+        try:
+            inspect.signature(convert).bind(circuit, **options)
+        except TypeError as exc:
+            raise OptionError(f"The converter to {format!r} does not take {sorted(options)}: {exc}.") from exc
+    return convert(circuit, **options)
 
 
 def convert_from(source: Any) -> QuantumCircuit:

@@ -3,25 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
-from typing import TypeVar
 
 from qstore.circuit.qasm2.expressions import Expression, read_expression
 from qstore.circuit.qasm2.gates import Call, Gate
 from qstore.circuit.qasm2.library import BUILT_IN, DEFINITIONS, PAPER, PRELUDE, row_gate
-from qstore.circuit.qasm2.source import Source
-from qstore.circuit.qasm2.tokens import END, Token, Tokens
+from qstore.circuit.qasm2.tokens import tokens_of
+from qstore.circuit.text import END, Source, Token, Tokens, listed
 from qstore.errors import nearest_names
 
-__all__ = ["MAX_DEPTH", "Definitions", "check_number", "listed"]
+__all__ = ["MAX_DEPTH", "Definitions", "check_number"]
 
 MAX_DEPTH = 100
 """How deep definitions of gates may be nested."""
 LIBRARY = "qelib1.inc"
 _MAX_HINTS = 1000
-
-T = TypeVar("T")
 
 
 class Definitions:
@@ -113,7 +110,7 @@ class Definitions:
 
     def _reads(self, text: str, first: Token) -> bool:
         """Whether the definition that starts at `first` is this one, token by token."""
-        theirs, ours = Tokens(self.tokens.source, first.position), Tokens(Source(text))
+        theirs, ours = tokens_of(self.tokens.source, first.position), tokens_of(Source(text))
         while ours.next.kind != END:
             if theirs.take().text != ours.take().text:
                 return False
@@ -150,14 +147,6 @@ class Definitions:
         return found
 
 
-def listed(tokens: Tokens, one: Callable[[], T]) -> list[T]:
-    """Read one or more, with commas between them."""
-    found = [one()]
-    while tokens.accept(","):
-        found.append(one())
-    return found
-
-
 def check_number(tokens: Tokens, name: Token, what: str, wanted: int, given: int) -> None:
     """Refuse a call with the wrong number of parameters or qubits."""
     if wanted != given:
@@ -167,7 +156,7 @@ def check_number(tokens: Tokens, name: Token, what: str, wanted: int, given: int
 @cache
 def _library() -> Mapping[str, Gate]:
     """All gates of the library file."""
-    definitions = Definitions(Tokens(Source(PRELUDE)))
+    definitions = Definitions(tokens_of(Source(PRELUDE)))
     definitions.gates = dict(BUILT_IN)
     while definitions.tokens.next.kind != END:
         definitions.define()

@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 
-from qstore.circuit.qasm2.tokens import Token, Tokens
+from qstore.circuit.text import Token, Tokens
 
 __all__ = ["MAX_NESTING", "Expression", "evaluate", "read_expression"]
 

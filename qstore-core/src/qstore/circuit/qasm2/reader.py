@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+from qstore.circuit.angles import Angle
 from qstore.circuit.circuit import QuantumCircuit
-from qstore.circuit.operation import Condition
-from qstore.circuit.qasm2.definitions import Definitions, check_number, listed
+from qstore.circuit.operation import Condition, Operation
+from qstore.circuit.qasm2.definitions import Definitions, check_number
 from qstore.circuit.qasm2.expressions import evaluate
 from qstore.circuit.qasm2.gates import expand
-from qstore.circuit.qasm2.program import NEVER, Program, Register
-from qstore.circuit.qasm2.source import Source
-from qstore.circuit.qasm2.tokens import END, Token, Tokens
+from qstore.circuit.qasm2.tokens import tokens_of
+from qstore.circuit.text import END, NEVER, Program, Register, Source, Token, listed
 from qstore.errors import CircuitFormatError, nearest_names
 
 __all__ = ["MAX_OPERATIONS", "MAX_STEPS", "loads", "matches"]
@@ -49,7 +49,7 @@ def loads(text: str | bytes) -> QuantumCircuit:
                │
         q1: ───X─
     """
-    return _Reader(Source(text)).read()
+    return _Reader(Source(text, "OpenQASM 2")).read()
 
 
 def matches(source: object) -> bool:
@@ -76,7 +76,7 @@ class _Reader:
     """Reads one program from its first token to its last."""
 
     def __init__(self, source: Source) -> None:
-        self.tokens = Tokens(source)
+        self.tokens = tokens_of(source)
         self.program = Program()
         self.definitions = Definitions(self.tokens)
         self.operations = 0
@@ -177,7 +177,8 @@ class _Reader:
         check_number(self.tokens, name, "qubit", gate.n_qubits, len(arguments))
 
         def emit(row: str, angles: tuple[float, ...], qubits: tuple[int, ...]) -> None:
-            self.program.gate(row, angles, qubits, condition)
+            made = tuple(Angle((), angle + 0.0) for angle in angles)
+            self.program.append(Operation(row, qubits, made, condition=condition))
 
         for qubits in self._broadcast(name, arguments):
             if len(set(qubits)) < len(qubits):

@@ -8,22 +8,16 @@ gives the same ones back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from qstore.circuit.angles import Angle
-from qstore.circuit.gates import GateKind
+from qstore.circuit.constants import plain_operations
 from qstore.circuit.operation import Operation
 from qstore.circuit.qasm2.library import DEFINITIONS, WRITTEN_NAMES
-from qstore.circuit.synthesis import prepared, synthesized
 from qstore.circuit.view import CircuitView
-from qstore.errors import BindingError, CircuitError
 
 __all__ = ["dumps"]
-
-Bindings = Mapping[str, NDArray[np.float64]]
 
 
 def dumps(
@@ -54,8 +48,7 @@ def dumps(
         cu1(0.5) q[0],q[1];
         <BLANKLINE>
     """
-    values = _checked(circuit, bindings)
-    operations = [plain for op in circuit.operations for plain in _plain(op, values)]
+    operations = list(plain_operations(circuit, bindings, "OpenQASM 2"))
     single = any(op.condition is not None for op in operations)
     lines = ["OPENQASM 2.0;", 'include "qelib1.inc";']
     used = {op.gate for op in operations}
@@ -69,72 +62,6 @@ def dumps(
     if measure:
         lines += [f"creg m[{circuit.n_qubits}];", "measure q -> m;"]
     return "\n".join(lines) + "\n"
-
-
-def _checked(circuit: CircuitView, bindings: Mapping[str, ArrayLike] | None) -> Bindings:
-    names = [parameter.name for parameter in circuit.parameters]
-    if names and bindings is None:
-        msg = (
-            f"The circuit has the unbound parameters {names}, and OpenQASM 2 has only numbers: give bindings= with an "
-            f"array of each one's shape, for one sample (CircuitBatch.row_bindings picks one from a batch)."
-        )
-        raise CircuitError(msg)
-    values = {}
-    for parameter in circuit.parameters:
-        given = (bindings or {}).get(parameter.name)
-        try:
-            array = np.asarray(given, dtype=float)
-        except (TypeError, ValueError) as exc:
-            raise BindingError(
-                f"{parameter.name!r} needs an array of real numbers, got {given!r:.80}."
-            ) from exc
-        if given is None or array.shape != parameter.shape or not np.isfinite(array).all():
-            what = (
-                "nothing"
-                if given is None
-                else f"shape {array.shape}"
-                if np.isfinite(array).all()
-                else "NaN or inf"
-            )
-            msg = f"{parameter.name!r} needs finite numbers in shape {parameter.shape}, for one sample; got {what}."
-            raise BindingError(msg)
-        values[parameter.name] = array
-    return values
-
-
-def _plain(op: Operation, values: Bindings) -> Iterator[Operation]:
-    """The operation as what the format has."""
-    if op.gate == "initialize":
-        yield from prepared(_amplitudes(op, values), op.qubits)
-    elif op.gate == "unitary":
-        yield from synthesized(op.matrix(), op.qubits, op.condition)
-    elif op.spec.kind is GateKind.CHANNEL and op.gate != "reset":
-        msg = (
-            f"OpenQASM 2 has no noise, and the circuit has {op.gate!r} on {op.qubits}: leave it out, or make it gates "
-            f"on more qubits with qstore.compiler.dilation.dilate."
-        )
-        raise CircuitError(msg)
-    else:
-        angles = tuple(Angle((), angle.value(values)) for angle in op.angles)
-        yield Operation(op.gate, op.qubits, angles, bit=op.bit, condition=op.condition)
-
-
-def _amplitudes(op: Operation, values: Bindings) -> NDArray[np.complex128]:
-    amplitudes = op.amplitudes
-    assert amplitudes is not None  # the builder gives initialize its amplitudes
-    if amplitudes.real is None:
-        return np.array(amplitudes.constant)
-    state = values[amplitudes.real.name].astype(complex)
-    if amplitudes.imag is not None:
-        state += 1j * values[amplitudes.imag.name]
-    largest = np.abs(state).max()
-    if not largest:
-        raise BindingError(
-            f"{amplitudes.real.name!r} has only zeros: a state needs amplitudes that are not all zero."
-        )
-    state /= largest  # tiny and huge ones do not lose their squares
-    state /= np.linalg.norm(state)
-    return state
 
 
 def _statement(op: Operation, bit: str) -> str:

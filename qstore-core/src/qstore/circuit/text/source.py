@@ -17,6 +17,7 @@ class Source:
 
     Args:
         text: the program, as text or UTF-8; a byte order mark is ignored.
+        language: what it is written in, for errors.
 
     Raises:
         CircuitFormatError: it is no text, or longer than `MAX_CHARACTERS`.
@@ -24,9 +25,9 @@ class Source:
 
     __slots__ = ("text",)
 
-    def __init__(self, text: str | bytes) -> None:
+    def __init__(self, text: str | bytes, language: str = "A program") -> None:
         if not isinstance(text, (str, bytes)):
-            raise CircuitFormatError(f"OpenQASM 2 is read from str or bytes, got {type(text).__name__}.")
+            raise CircuitFormatError(f"{language} is read from str or bytes, got {type(text).__name__}.")
         if len(text) > MAX_CHARACTERS:
             raise CircuitFormatError(
                 f"The program has {len(text)} characters; at most {MAX_CHARACTERS} are read."

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from qstore.circuit.angles import Angle
 from qstore.circuit.arguments import MAX_BITS
 from qstore.circuit.circuit import MAX_QUBITS, QuantumCircuit
 from qstore.circuit.operation import Condition, Operation
 from qstore.errors import CircuitFormatError
 
-__all__ = ["NEVER", "Program", "Register"]
+__all__ = ["NEVER", "Program", "Register", "without_final_measurements"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +66,19 @@ class Program:
         self._bits += [] if quantum else [register] * size
         self._n[quantum] += size
 
-    def gate(
-        self, row: str, angles: tuple[float, ...], qubits: tuple[int, ...], condition: Condition | None
-    ) -> None:
-        """Append a row of the gate table."""
-        self._add(
-            Operation(row, qubits, tuple(Angle((), angle + 0.0) for angle in angles), condition=condition)
-        )
+    def append(self, op: Operation) -> None:
+        """Append a unitary."""
+        self._operations.append(op)
+        self._touched.update(op.qubits)
 
     def reset(self, qubit: int, condition: Condition | None) -> None:
         """Append a reset; one of a qubit that nothing has touched is the identity and left out."""
         if qubit in self._touched:
-            self._add(Operation("reset", (qubit,), condition=condition))
+            self.append(Operation("reset", (qubit,), condition=condition))
 
     def measure(self, qubit: int, bit: int, condition: Condition | None) -> None:
         """Append a measurement into a bit of a register."""
-        self._add(Operation("measure", (qubit,), bit=bit, condition=condition))
+        self.append(Operation("measure", (qubit,), bit=bit, condition=condition))
         register = self._bits[bit]
         self._written[register.name] = self._written.get(register.name, 0) | 1 << bit - register.start
 
@@ -107,6 +104,12 @@ class Program:
         position = written.bit_length() - 1
         return Condition(register.start + position, value >> position)
 
+    def bit_condition(self, register: Register, position: int, value: int) -> Condition | None:
+        """What a comparison of one bit of a register depends on: likewise."""
+        if self._written.get(register.name, 0) >> position & 1:
+            return Condition(register.start + position, value)
+        return NEVER if value else None
+
     def circuit(self) -> QuantumCircuit:
         """The circuit, without measurements that end it.
 
@@ -118,21 +121,22 @@ class Program:
         """
         if not self._n[True]:
             raise CircuitFormatError("The program declares no qubits.")
-        kept: list[Operation] = []
-        used: set[int] = set()
-        read: set[int] = set()
-        for op in reversed(self._operations):
-            if op.gate == "measure" and op.bit not in read and not used & {*op.qubits}:
-                continue
-            kept.append(op)
-            used.update(op.qubits)
-            if op.condition is not None:
-                read.add(op.condition.bit)
         made = QuantumCircuit(self._n[True])
-        for op in reversed(kept):
+        for op in without_final_measurements(self._operations):
             made._add(op)  # its qubits were checked against the text already
         return made
 
-    def _add(self, op: Operation) -> None:
-        self._operations.append(op)
-        self._touched.update(op.qubits)
+
+def without_final_measurements(operations: Iterable[Operation]) -> list[Operation]:
+    """The operations without measurements that end them: nothing happens to the qubit behind, no condition reads the bit."""
+    kept: list[Operation] = []
+    used: set[int] = set()
+    read: set[int] = set()
+    for op in reversed(list(operations)):
+        if op.gate == "measure" and op.bit not in read and not used & {*op.qubits}:
+            continue
+        kept.append(op)
+        used.update(op.qubits)
+        if op.condition is not None:
+            read.add(op.condition.bit)
+    return kept[::-1]
