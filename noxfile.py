@@ -32,7 +32,22 @@ DISTS = {
     dist.name: dist
     for dist in (
         Dist("qstore-core", "qstore-core", "qstore", {"viz": ("matplotlib",), "progress": ("tqdm",)}),
-        Dist("qstore-sim", "qstore-sim", "qstore_sim", {}, needs=("qstore-core",)),
+        Dist(
+            "qstore-sim",
+            "qstore-sim",
+            "qstore_sim",
+            {
+                "cirq": ("cirq",),
+                "qiskit": ("qiskit",),
+                "pennylane": ("pennylane",),
+                "lightning": ("pennylane", "pennylane_lightning"),
+                "braket": ("braket",),
+                "qsim": ("qsimcirq",),
+                "aer": ("qiskit_aer",),
+                "dask": ("distributed",),
+            },
+            needs=("qstore-core",),
+        ),
         Dist(
             "qstore-ionq",
             "qstore-ionq",
@@ -54,7 +69,9 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("qstore-core/pyproje
 CONSTRAINTS = ("-c", str(Path("constraints.txt").resolve()))
 BUILD_TOOLS = ("hatchling", "editables", "build")
 TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "cirq-core", "cirq-ionq", "pennylane")
-CLIENTS = ("qiskit", "qiskit-ionq", "pennylane-ionq", "amazon-braket-sdk", "ply")
+CLIENTS = ("qiskit", "qiskit-ionq", "qiskit-qasm3-import", "pennylane-ionq", "amazon-braket-sdk", "ply")
+SIMULATORS = ("cirq", "qiskit", "pennylane", "lightning", "braket", "qsim", "aer", "dask")
+"""Extras of qstore-sim that bring another simulator or converter."""
 BENCH_PEERS = (
     *CLIENTS, "cirq-ionq", "jax", "tensorcircuit-ng", "pennylane", "pennylane-lightning", "qulacs", "torch", "cirq-core", "qsimcirq", "qiskit-aer",
 )  # fmt: skip
@@ -87,7 +104,7 @@ def build_wheels(session: nox.Session, folder: Path) -> dict[str, str]:
 
 def run_tests(session: nox.Session) -> None:
     """All distributions in one environment; a `-m` of the user's replaces ours, as pytest keeps the last."""
-    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator"))
+    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator", *SIMULATORS))
     session.run("python", "-m", "pytest", "-n", "2", "-m", "not slow", "tests", *session.posargs)
 
 
@@ -124,7 +141,16 @@ def docs(session: nox.Session) -> None:
     """Run every docstring example and every Python block of the documents, and follow their relative links."""
     install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator"))
     sources = [f"{dist.path}/src" for dist in DISTS.values()]
-    session.run("python", "-m", "pytest", "--doctest-modules", *sources, "tests/docs", *session.posargs)
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "--doctest-modules",
+        "--doctest-ignore-import-errors",
+        *sources,
+        "tests/docs",
+        *session.posargs,
+    )
 
 
 @nox.session
@@ -151,21 +177,65 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session
-def stranger(session: nox.Session) -> None:
-    """Install a plugin that is not ours, as its users would, and run its tests and `qstore doctor`."""
-    install(session, *TEST_TOOLS)
-    session.install(*CONSTRAINTS, "--no-build-isolation", "./tests/stranger")
+def third_party(session: nox.Session) -> None:
+    """Install somebody else's plugin and a broken one from wheels, beside ours; run the kit on it and `qstore doctor`."""
+    folder = Path(session.create_tmp()).resolve()
+    built = build_wheels(session, folder)
+    for name in ("qstore-acme", "qstore-broken"):
+        session.run(
+            "python",
+            "-m",
+            "build",
+            "--no-isolation",
+            "--wheel",
+            "--outdir",
+            str(folder),
+            f"tests/third_party/{name}",
+        )
+    others = [str(next(folder.glob(f"{name}-*.whl"))) for name in ("qstore_acme", "qstore_broken")]
+    session.install(*CONSTRAINTS, *TEST_TOOLS, built["qstore-core"], built["qstore-sim"])
+    session.install(*CONSTRAINTS, "--no-deps", "--force-reinstall", *others)
     session.run("qstore", "doctor")
-    session.run("python", "-m", "pytest", "tests/stranger", *session.posargs)
+    session.run("qstore", "doctor", "--strict", success_codes=[1])
+    kit = (
+        "--qstore-backend",
+        "acme.dice",
+        "--qstore-compiler",
+        "swaps_as_cx",
+        "--qstore-gradient",
+        "five_points",
+    )
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(folder),
+        "--pyargs",
+        "qstore.testing",
+        *kit,
+    )
+    session.run("python", "-m", "pytest", "tests/third_party", *session.posargs)
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Print the report card of everything that is installed, and how many planted faults the kit catches."""
+    install(session, *TEST_TOOLS, extras=("emulator",))
+    session.chdir("tests")
+    session.run("python", "-m", "conformance", *session.posargs)
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Compare 2,000 random circuits, and 1,000 compiled ones, with Cirq; `-- --count` and `-- --seed` for others."""
-    install(session, *TEST_TOOLS)
+    """Compare 2,000 random circuits, 1,000 compiled ones and 500 converted ones with their judges; `-- --count N`."""
+    install(session, *TEST_TOOLS, *CLIENTS)
     session.chdir("tests")
     session.run("python", "-m", "fuzz.run", *session.posargs)
     session.run("python", "-m", "fuzz.native", *session.posargs)
+    session.run("python", "-m", "fuzz.converters", *session.posargs)
 
 
 @nox.session
@@ -178,14 +248,24 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def load(session: nox.Session) -> None:
+    """Run 100,000 circuits through the executor, in this process and through HTTP; what it takes of memory and loops."""
+    install(session, *TEST_TOOLS, extras=("emulator",))
+    session.chdir("tests")
+    session.run("python", "-m", "load.executor", *session.posargs)
+    session.run("python", "-m", "bench.executor")
+
+
+@nox.session
 def clients(session: nox.Session) -> None:
-    """Run the other IonQ clients, as they are, against the emulator."""
+    """Run the other IonQ clients, as they are, against the emulator, and the converters against their libraries."""
     install(session, *TEST_TOOLS, *CLIENTS, extras=("emulator",))
     session.run(
         "python",
         "-m",
         "pytest",
         "tests/clients",
+        "tests/converters",
         "tests/judges/test_qasm2_against_qiskit.py",
         *session.posargs,
     )
@@ -207,7 +287,7 @@ def bench_tfq(session: nox.Session) -> None:
 @nox.session(requires=["bench-tfq"])
 def bench(session: nox.Session) -> None:
     """Measure side by side with other simulators and write docs/benchmarks.md; a part with `-- train|single ...`."""
-    install(session, *BENCH_PEERS, extras=("emulator",))
+    install(session, *BENCH_PEERS, extras=("emulator", "dask"))
     tfq = Path(session.virtualenv.location).resolve().parent / "bench-tfq" / "bin" / "python"
     session.chdir("tests")
     parts = [session.posargs] if session.posargs else BENCH_PARTS

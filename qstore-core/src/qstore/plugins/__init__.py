@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """The door: what others implement, how they register it, and how it is found."""
 
-from qstore.plugins.backends import get_backend, get_gradient_method
+from qstore.plugins.backends import get_backend, get_compiler, get_gradient_method
 from qstore.plugins.contracts import (
     Backend,
+    ChecksBatches,
     DifferentiableBackend,
     GradientMethod,
+    GradientResult,
     Gradients,
     NativeGradientMethod,
     RunsMany,
     SyncBackend,
     SyncDifferentiableBackend,
+    SyncRunsMany,
+    checks_batches,
     expands,
     is_differentiable,
     is_native,
     is_sync,
     is_sync_differentiable,
     runs_many,
+    runs_many_sync,
 )
 from qstore.plugins.hookspecs import hookimpl
 from qstore.plugins.manager import BrokenPlugin, Loaded, loaded_plugins, read_plugins, reload_plugins
 from qstore.plugins.specs import (
     BackendSpec,
+    CacheSpec,
     CommandSpec,
+    CompilerSpec,
     ConverterSpec,
     FrameworkSpec,
     GradientSpec,
@@ -35,11 +42,15 @@ __all__ = [
     "Backend",
     "BackendSpec",
     "BrokenPlugin",
+    "CacheSpec",
+    "ChecksBatches",
     "CommandSpec",
+    "CompilerSpec",
     "ConverterSpec",
     "DifferentiableBackend",
     "FrameworkSpec",
     "GradientMethod",
+    "GradientResult",
     "GradientSpec",
     "Gradients",
     "Loaded",
@@ -47,8 +58,11 @@ __all__ = [
     "RunsMany",
     "SyncBackend",
     "SyncDifferentiableBackend",
+    "SyncRunsMany",
+    "checks_batches",
     "expands",
     "get_backend",
+    "get_compiler",
     "get_gradient_method",
     "hookimpl",
     "is_differentiable",
@@ -60,4 +74,5 @@ __all__ = [
     "read_plugins",
     "reload_plugins",
     "runs_many",
+    "runs_many_sync",
 ]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from qstore.batch import ANYTHING
 from qstore.plugins.hookspecs import hookimpl
 from qstore.plugins.specs import (
     BackendSpec,
@@ -14,7 +13,14 @@ from qstore.plugins.specs import (
     GradientSpec,
 )
 
-__all__ = ["qstore_backends", "qstore_caches", "qstore_commands", "qstore_compilers", "qstore_converters", "qstore_gradient_methods"]
+__all__ = [
+    "qstore_backends",
+    "qstore_caches",
+    "qstore_commands",
+    "qstore_compilers",
+    "qstore_converters",
+    "qstore_gradient_methods",
+]
 
 _API = (1, 0)
 
@@ -24,7 +30,7 @@ def qstore_backends() -> tuple[BackendSpec, ...]:
     """The router."""
     return (
         BackendSpec(name="auto", summary="chooses among the other backends by cost, speed and accuracy, within a budget",
-                    factory="qstore.routing.factory:auto", api_version=_API, capabilities=ANYTHING),
+                    factory="qstore.routing.factory:auto", api_version=_API),
     )  # fmt: skip
 
 

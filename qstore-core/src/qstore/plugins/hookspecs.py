@@ -11,7 +11,15 @@ from collections.abc import Iterable
 
 import pluggy
 
-from qstore.plugins.specs import BackendSpec, CommandSpec, ConverterSpec, FrameworkSpec, GradientSpec
+from qstore.plugins.specs import (
+    BackendSpec,
+    CacheSpec,
+    CommandSpec,
+    CompilerSpec,
+    ConverterSpec,
+    FrameworkSpec,
+    GradientSpec,
+)
 
 __all__ = ["ENTRY_POINT_GROUP", "PROJECT", "hookimpl"]
 
@@ -27,6 +35,11 @@ def qstore_backends() -> Iterable[BackendSpec]:  # type: ignore[empty-body]  # a
 
 
 @hookspec
+def qstore_compilers() -> Iterable[CompilerSpec]:  # type: ignore[empty-body]  # a declaration
+    """Compiler passes this plugin offers."""
+
+
+@hookspec
 def qstore_gradient_methods() -> Iterable[GradientSpec]:  # type: ignore[empty-body]  # a declaration
     """Gradient methods this plugin offers."""
 
@@ -39,6 +52,11 @@ def qstore_converters() -> Iterable[ConverterSpec]:  # type: ignore[empty-body] 
 @hookspec
 def qstore_frameworks() -> Iterable[FrameworkSpec]:  # type: ignore[empty-body]  # a declaration
     """Machine-learning frameworks this plugin has layers for."""
+
+
+@hookspec
+def qstore_caches() -> Iterable[CacheSpec]:  # type: ignore[empty-body]  # a declaration
+    """Caches this plugin keeps on disk."""
 
 
 @hookspec

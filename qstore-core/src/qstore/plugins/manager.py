@@ -2,7 +2,8 @@
 """Finding plugins, one at a time, so that a broken one is reported by name and breaks nothing else.
 
 pluggy's own loader stops at the first entry point that raises; this one keeps the failure with its distribution and
-goes on. `QSTORE_PLUGINS=a,b` in the environment limits loading to the entry points of those names.
+goes on. `QSTORE_PLUGINS=a,b` in the environment limits loading to the entry points, or distributions, of those names,
+and to the core's own. A name that two distributions claim is nobody's; the core's names are not for taking.
 """
 
 from __future__ import annotations
@@ -10,16 +11,25 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import pluggy
 
 from qstore.batch import Capabilities
 from qstore.plugins import hookspecs
-from qstore.plugins.specs import BackendSpec, CommandSpec, ConverterSpec, FrameworkSpec, GradientSpec, Spec
+from qstore.plugins.registry import AnySpec, BrokenPlugin, Loaded, Registered, Registry, contest
+from qstore.plugins.specs import (
+    BackendSpec,
+    CacheSpec,
+    CommandSpec,
+    CompilerSpec,
+    ConverterSpec,
+    FrameworkSpec,
+    GradientSpec,
+)
 from qstore.plugins.versions import incompatibility
 
 if TYPE_CHECKING:
@@ -37,72 +47,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 CORE_PLUGIN = "qstore.plugins.builtin"
-AnySpec = TypeVar("AnySpec", bound=Spec)
-
-HOOKS: Mapping[str, type[Spec]] = {
-    "qstore_backends": BackendSpec,
-    "qstore_gradient_methods": GradientSpec,
-    "qstore_converters": ConverterSpec,
-    "qstore_frameworks": FrameworkSpec,
-    "qstore_commands": CommandSpec,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenPlugin:
-    """A plugin, or one thing a plugin registered, that cannot be used, and why."""
-
-    plugin: str
-    distribution: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"plugin {self.plugin!r} of {self.distribution}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class Registered(Generic[AnySpec]):
-    """A spec with the distribution it came from."""
-
-    spec: AnySpec
-    distribution: str
-
-
-@dataclass(frozen=True, slots=True)
-class Registry(Generic[AnySpec]):
-    """The specs of one kind by name, aliases included."""
-
-    entries: Mapping[str, Registered[AnySpec]]
-
-    def __iter__(self) -> Iterator[Registered[AnySpec]]:
-        seen: set[int] = set()
-        for name in sorted(self.entries):
-            entry = self.entries[name]
-            if id(entry) not in seen:
-                seen.add(id(entry))
-                yield entry
-
-    def get(self, name: str) -> Registered[AnySpec] | None:
-        """The spec of that name or alias."""
-        return self.entries.get(name)
-
-    @property
-    def names(self) -> list[str]:
-        """All names and aliases, sorted."""
-        return sorted(self.entries)
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Everything the installed plugins offer, and everything that is broken."""
-
-    distributions: tuple[str, ...]
-    backends: Registry[BackendSpec]
-    gradient_methods: Registry[GradientSpec]
-    converters: Registry[ConverterSpec]
-    frameworks: Registry[FrameworkSpec]
-    commands: Registry[CommandSpec]
-    broken: tuple[BrokenPlugin, ...]
+_VARIABLE = "QSTORE_PLUGINS"
 
 
 @dataclass(slots=True)
@@ -112,6 +57,7 @@ class _Reader:
     manager: pluggy.PluginManager
     distributions: dict[str, str] = field(default_factory=dict)
     broken: list[BrokenPlugin] = field(default_factory=list)
+    core: str = ""
 
     def load(self, point: EntryPoint) -> None:
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
@@ -121,9 +67,11 @@ class _Reader:
         except Exception as exc:  # noqa: BLE001  # it is reported with its reason
             # A stranger's module may raise anything; it must not take the others down.
             reason = f"{type(exc).__name__} while loading {point.value!r}: {exc}"
-            self.report(BrokenPlugin(point.name, distribution, reason))
+            self.report(BrokenPlugin(point.name, distribution, reason, *_judged(exc, distribution)))
             return
         self.distributions[f"{distribution}:{point.name}"] = distribution
+        if point.value == CORE_PLUGIN:
+            self.core = distribution
 
     def report(self, broken: BrokenPlugin) -> None:
         self.broken.append(broken)
@@ -131,7 +79,7 @@ class _Reader:
 
     def collect(self, hook: str, kind: type[AnySpec]) -> Registry[AnySpec]:
         entries: dict[str, Registered[AnySpec]] = {}
-        refused: set[str] = set()
+        contested: dict[str, tuple[str, ...]] = {}
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
             distribution = self.distributions[impl.plugin_name]
             name = impl.plugin_name.rpartition(":")[2]
@@ -139,37 +87,39 @@ class _Reader:
                 specs = list(impl.function())
             except Exception as exc:  # noqa: BLE001  # it is reported with its reason
                 # As above: only this plugin's hook is lost.
-                self.report(BrokenPlugin(name, distribution, f"{type(exc).__name__} in {hook}(): {exc}"))
+                reason = f"{type(exc).__name__} in {hook}(): {exc}"
+                self.report(BrokenPlugin(name, distribution, reason, *_judged(exc, distribution)))
                 continue
             for spec in specs:
-                reason = _unusable(spec, kind)
-                if reason is not None:
-                    self.report(BrokenPlugin(name, distribution, reason))
+                reason, trouble = _unusable(spec, kind)
+                if reason:
+                    self.report(BrokenPlugin(name, distribution, reason, trouble, _REMEDIES[trouble]))
                     continue
-                self._enter(entries, refused, Registered(spec, distribution), name)
-        return Registry(entries)
+                self._enter(entries, contested, Registered(spec, distribution), name)
+        return Registry(entries, contested)
 
     def _enter(
         self,
         entries: dict[str, Registered[AnySpec]],
-        refused: set[str],
+        contested: dict[str, tuple[str, ...]],
         entry: Registered[AnySpec],
         plugin: str,
     ) -> None:
         for name in dict.fromkeys((entry.spec.name, *getattr(entry.spec, "aliases", ()))):
             other = entries.get(name)
-            if name in refused or (other is not None and (_is_paid(entry.spec) or _is_paid(other.spec))):
-                # Money could go to the wrong one, so neither gets the name.
-                first = other.distribution if other is not None else "another distribution"
-                entries.pop(name, None)
-                refused.add(name)
-                reason = f"the paid backend name {name!r} is claimed by {first} too; refused for both, uninstall one"
-                self.report(BrokenPlugin(plugin, entry.distribution, reason))
-            elif other is not None:
-                reason = f"{name!r} is taken by {other.distribution}, which is used; uninstall one of the two"
-                self.report(BrokenPlugin(plugin, entry.distribution, reason))
-            else:
+            if other is None and name not in contested:
                 entries[name] = entry
+                continue
+            if other is not None and other.distribution == self.core:
+                reason = f"{name!r} is a name of the core's own, which stays; the plugin must choose another"
+            else:
+                # Whichever won, somebody's work, or money, would go to the wrong one.
+                first = (other.distribution,) if other is not None else contested[name]
+                contested[name] = (*first, entry.distribution)
+                entries.pop(name, None)
+                reason = contest(name, contested[name])
+            trouble = "name claimed twice"
+            self.report(BrokenPlugin(plugin, entry.distribution, reason, trouble, _REMEDIES[trouble]))
 
 
 def read_plugins(points: Iterable[EntryPoint] | None = None) -> Loaded:
@@ -180,22 +130,41 @@ def read_plugins(points: Iterable[EntryPoint] | None = None) -> Loaded:
     manager.add_hookspecs(hookspecs)
     reader = _Reader(manager)
     found = entry_points(group=hookspecs.ENTRY_POINT_GROUP) if points is None else points
-    # Sorted, so that which of two namesakes wins does not depend on the path: the core's own names are not for taking,
-    # then by name. Editable installs may list one twice.
+    # Sorted, so that nothing depends on the path, the core first. Editable installs may list one twice.
     unique = {(point.value != CORE_PLUGIN, point.name, point.value): point for point in found}
-    wanted = os.environ.get("QSTORE_PLUGINS")
-    for (_, name, _), point in sorted(unique.items()):
-        if wanted is None or name in {part.strip() for part in wanted.split(",")}:
-            reader.load(point)
+    for point in _wanted([point for _, point in sorted(unique.items(), key=lambda pair: pair[0])], reader):
+        reader.load(point)
     return Loaded(
-        tuple(sorted(set(reader.distributions.values()))),
-        reader.collect("qstore_backends", BackendSpec),
-        reader.collect("qstore_gradient_methods", GradientSpec),
-        reader.collect("qstore_converters", ConverterSpec),
-        reader.collect("qstore_frameworks", FrameworkSpec),
-        reader.collect("qstore_commands", CommandSpec),
-        tuple(reader.broken),
+        distributions=tuple(sorted(set(reader.distributions.values()))),
+        backends=reader.collect("qstore_backends", BackendSpec),
+        gradient_methods=reader.collect("qstore_gradient_methods", GradientSpec),
+        converters=reader.collect("qstore_converters", ConverterSpec),
+        compilers=reader.collect("qstore_compilers", CompilerSpec),
+        frameworks=reader.collect("qstore_frameworks", FrameworkSpec),
+        commands=reader.collect("qstore_commands", CommandSpec),
+        caches=reader.collect("qstore_caches", CacheSpec),
+        broken=tuple(reader.broken),
     )
+
+
+def _wanted(points: list[EntryPoint], reader: _Reader) -> list[EntryPoint]:
+    """The entry points that the environment allows; names in it that are not installed are reported."""
+    listed = os.environ.get(_VARIABLE)
+    if listed is None:
+        return points
+    names = {part.strip() for part in listed.split(",")} - {""}
+    known: set[str] = set()
+    chosen = []
+    for point in points:
+        own = {point.name} | ({point.dist.name} if point.dist else set())
+        known |= own
+        if point.value == CORE_PLUGIN or own & names:
+            chosen.append(point)
+    for name in sorted(names - known):
+        reason = f"{_VARIABLE} names {name!r}, and no such plugin is installed"
+        remedy = f"install it, or take it out of {_VARIABLE}"
+        reader.report(BrokenPlugin(name, "no distribution", reason, "not installed", remedy))
+    return chosen
 
 
 _lock = threading.RLock()  # a plugin that looks at its siblings while it loads must not hang
@@ -219,18 +188,36 @@ def reload_plugins() -> Loaded:
     return loaded_plugins()
 
 
-def _unusable(spec: object, kind: type[AnySpec]) -> str | None:
+_REMEDIES = {
+    "broken": "report it to the plugin's authors; until then uninstall it or leave it out of QSTORE_PLUGINS",
+    "wrong API version": "install versions of the plugin and of qstore-core that go together",
+    "name claimed twice": "uninstall one of the two, or say in QSTORE_PLUGINS which plugins to load",
+}
+
+
+def _judged(exc: Exception, distribution: str) -> tuple[str, str]:
+    """The kind of trouble and its remedy."""
+    if isinstance(exc, ImportError) and exc.name:
+        package = exc.name.partition(".")[0]
+        again = distribution.partition(" ")[0]
+        return (
+            "missing dependency",
+            f"install {package!r}: pip install --upgrade {again} brings what it needs",
+        )
+    return "broken", _REMEDIES["broken"]
+
+
+def _unusable(spec: object, kind: type[AnySpec]) -> tuple[str, str]:
+    """Why a spec cannot be used and what kind of trouble that is; "" when it can."""
     if not isinstance(spec, kind):
-        return f"it registered {spec!r:.80}, which is no {kind.__name__}"
+        return f"it registered {spec!r:.80}, which is no {kind.__name__}", "broken"
     names = (spec.name, *spec.aliases) if isinstance(spec, BackendSpec) else (spec.name,)
     if not all(isinstance(name, str) and name for name in names):
-        return f"it registered a {kind.__name__} whose names {names!r:.80} are not all non-empty strings"
+        return (
+            f"it registered a {kind.__name__} whose names {names!r:.80} are not all non-empty strings",
+            "broken",
+        )
     if isinstance(spec, BackendSpec) and not isinstance(spec.capabilities, (Capabilities, NoneType)):
-        return f"{spec.name!r}: its capabilities are {spec.capabilities!r:.80}, not a Capabilities"
+        return f"{spec.name!r}: its capabilities are {spec.capabilities!r:.80}, not a Capabilities", "broken"
     mismatch = incompatibility(spec.api_version)
-    return f"{spec.name!r}: {mismatch}" if mismatch else None
-
-
-def _is_paid(spec: Spec) -> bool:
-    # A backend that does not say what it can do may well be paid; one of another kind cannot be.
-    return isinstance(spec, BackendSpec) and (spec.capabilities is None or spec.capabilities.paid)
+    return (f"{spec.name!r}: {mismatch}", "wrong API version") if mismatch else ("", "")

@@ -13,7 +13,9 @@ from qstore.errors import PluginError
 
 __all__ = [
     "BackendSpec",
+    "CacheSpec",
     "CommandSpec",
+    "CompilerSpec",
     "ConverterSpec",
     "FrameworkSpec",
     "GradientSpec",
@@ -46,6 +48,20 @@ class BackendSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradientSpec:
     """A gradient method; `factory` is called with the user's options and returns the method."""
+
+    name: str
+    summary: str
+    factory: str
+    api_version: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompilerSpec:
+    """A compiler pass: `factory`, called with the user's options, returns a callable from Template to Template.
+
+    Such a pass has a `name` and leaves what a circuit does unchanged, global phase aside, for every value of its
+    parameters (`qstore.compiler.Pass`).
+    """
 
     name: str
     summary: str
@@ -94,7 +110,21 @@ class CommandSpec:
     api_version: tuple[int, int]
 
 
-Spec = BackendSpec | GradientSpec | ConverterSpec | FrameworkSpec | CommandSpec
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSpec:
+    """Something a plugin keeps on disk to save time; shown and cleared by `qstore cache`.
+
+    `factory` is called without arguments and returns the files there are now, as paths. Deleting any of them at any moment
+    must do no harm but make the next use slower: no results, journals or anything else that was paid for.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    api_version: tuple[int, int]
+
+
+Spec = BackendSpec | GradientSpec | ConverterSpec | CompilerSpec | FrameworkSpec | CommandSpec | CacheSpec
 
 
 def load_factory(path: str) -> Callable[..., Any]:

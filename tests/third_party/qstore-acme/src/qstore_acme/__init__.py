@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody else's plugin. Importing it imports nothing else."""
