@@ -32,7 +32,6 @@ from qstore_ionq.packing import Part
 from qstore_ionq.rendering import (
     NATIVE_GATES,
     Rendering,
-    is_native,
     render_compiled,
     render_native,
     render_qis,
@@ -72,8 +71,6 @@ def ask(batch: CircuitBatch, device: Device, settings: Settings) -> Asked:
     capabilities = device.capabilities(settings.noise)
     settings.check(device)
     check(batch, capabilities, device.name)
-    if settings.gateset == "auto":
-        is_native(batch.circuit)  # refuses a mixture
     if batch.shots is None:
         return _exact(batch, device, settings)
     if isinstance(batch.outputs, (Counts, Samples)):

@@ -62,7 +62,7 @@ class IonQBackend:
         url: where the service listens; by default from `qstore_ionq.configure`, QSTORE_IONQ_URL, or IonQ's own.
         noise: the simulator's noise model: "ideal", "aria-1", "forte-1" and others.
         noise_seed: makes that noise repeat; by default it follows from the batch's seed.
-        gateset: "auto" (native on machines, QIS on the simulator; circuits of native gates as they are), "qis" (IonQ
+        gateset: "auto" (native on machines, QIS on the simulator; circuits of native gates alone as they are), "qis" (IonQ
             compiles) or "native" (compiled here, exactly, for the machine).
         debiasing: error mitigation; None leaves it to the service, which debiases machines' jobs from 500 shots on.
         error_mitigation: further fields of `settings.error_mitigation`.

@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstore.batch import CircuitBatch
-from qstore.circuit import BindingMap, Operation, Template
-from qstore.errors import CapabilityError
+from qstore.circuit import BindingMap, Operation
 from qstore_ionq.qis import WORDS, certified_qis, lower_to_qis
 from qstore_ionq.wire import dump
 
-__all__ = ["NATIVE_GATES", "Gate", "Rendering", "is_native", "render_compiled", "render_native", "render_qis"]
+__all__ = ["NATIVE_GATES", "Gate", "Rendering", "render_compiled", "render_native", "render_qis"]
 
 Gate = dict[str, Any]
 Outcomes = NDArray[np.int64]
@@ -35,10 +34,6 @@ _ONE_QUBIT_BYTES, _TWO_QUBIT_BYTES = 72, 144
 """The longest native gates in JSON: GPi2 with one number, MS with three."""
 _IDENTITY = ({"gate": "gpi", "target": 0, "phase": 0.0}, {"gate": "gpi", "target": 0, "phase": 0.0})
 """Two pulses that undo each other: the service takes no empty circuit."""
-_MIXED_HINT = (
-    "Give gateset='native' to have all of it compiled to native gates, or gateset='qis' to have the native gates "
-    "written as QIS gates."
-)
 
 
 class Rendering(Protocol):
@@ -69,19 +64,6 @@ class Rendering(Protocol):
 
     def outcomes(self, row: int, measured: Outcomes) -> Outcomes:
         """The circuit's outcomes for measured ones."""
-
-
-def is_native(template: Template) -> bool:
-    """Whether a circuit is made of native gates only.
-
-    Raises:
-        CapabilityError: it mixes them with others, which the service does not take.
-    """
-    native, others = template.gates & NATIVE_GATES, template.gates - NATIVE_GATES
-    if native and others:
-        msg = f"{template!r} mixes the native gates {sorted(native)} with {sorted(others)}; one circuit is either. {_MIXED_HINT}"
-        raise CapabilityError(msg)
-    return bool(native)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
