@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstore.circuit import Angle
-from qstore_sim.preparation import pull_back_start, start_amplitudes
+from qstore_sim.preparation import is_real, pull_back_start, start_numbers
 from qstore_sim.program.compile import Program
 from qstore_sim.program.layout import GradientArrays, Inputs
 
@@ -29,18 +29,18 @@ def make_inputs(
     cotangent: Floats | None = None,
 ) -> Inputs:
     """Inputs of a run of `size` rows; a parameter that the program takes per sample is repeated if it is shared."""
-    shared = _joined([bindings[name].reshape(-1) for name, _, _ in program.shared], _NO_NUMBERS)
+    flat = [bindings[name].reshape(-1) for name, _, _ in program.shared]
     columns = [
         bindings[name].reshape(size, -1) if name in per_sample else
         np.ascontiguousarray(np.broadcast_to(bindings[name].reshape(1, -1), (size, width)))
         for name, _, width in program.samples
     ]  # fmt: skip
     return Inputs(
-        shared,
+        _joined(flat, _NO_NUMBERS),
         _joined(columns, _NOTHING),
         np.array([size]),
         _dense(program) if program.dense else _NOTHING,
-        _start(program, bindings) if program.starts else _NOTHING,
+        start_numbers(program.starts, program.n_qubits, bindings) if program.starts else _NOTHING,
         _NOTHING if cotangent is None else plain(cotangent),
     )
 
@@ -72,17 +72,14 @@ def evaluate(angle: Angle, bindings: Bindings, per_sample: frozenset[str]) -> Fl
     return total
 
 
-def _start(program: Program, bindings: Bindings) -> Floats:
-    state = start_amplitudes(program.starts, program.n_qubits, bindings)
-    return np.ascontiguousarray(state).view(np.float64)
-
-
 def gradient_arrays(program: Program, size: int, tiles: int) -> GradientArrays:
     """Zeroed arrays for the kernels to fill."""
-    prepared = size if program.starts and program.back_to == 0 else 0
+    prepared, parts = 0, 2
+    if program.starts and program.back_to == 0:
+        prepared, parts = size, 1 if is_real(program.starts, program.n_qubits) else 2
     return GradientArrays(
         np.zeros((tiles, program.n_shared)), np.zeros((size, program.n_samples)),
-        np.zeros((prepared, 2 << program.n_qubits)),
+        np.empty((prepared, parts << program.n_qubits)),
     )  # fmt: skip
 
 
@@ -98,11 +95,11 @@ def gradients_by_name(
                 found[name] = totals[first : first + width].reshape(bindings[name].shape)
     for name, first, width in program.samples:
         if name in wanted:
-            found[name] = np.ascontiguousarray(arrays.samples[:, first : first + width]).reshape(
-                bindings[name].shape
-            )
-    if len(arrays.start):
-        cotangent = arrays.start.view(np.complex128)
+            own = arrays.samples if width == program.n_samples else arrays.samples[:, first : first + width]
+            found[name] = np.ascontiguousarray(own).reshape(bindings[name].shape)
+    if arrays.start.size:
+        real = is_real(program.starts, program.n_qubits)
+        cotangent = arrays.start if real else arrays.start.view(np.complex128)
         for name, gradient in pull_back_start(
             program.starts, program.n_qubits, bindings, cotangent, wanted
         ).items():

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore_sim.crew import NO_GRADIENTS, Crew, crew_for
+from qstore_sim.crew import NO_GRADIENTS, crew_for
 from qstore_sim.kernels import sweep
 from qstore_sim.kernels.handles import handles
 from qstore_sim.memory import aligned, check_memory
 from qstore_sim.notice import announced, first_call
 from qstore_sim.program import layout
 from qstore_sim.program.compile import Program
-from qstore_sim.simd import VECTOR_BYTES
+from qstore_sim.width import VECTOR_BYTES
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +26,7 @@ class Scratch(NamedTuple):
     Attributes:
         psi, lam: state and adjoint state (empty without gradients).
         work: everything else; handle, seat: addresses (see `kernels.handles`, `kernels.crew`).
+        progress, next_tile: of a run with one thread; the number of the next tile to do.
         others: scratch for more threads on the same state.
     """
 
@@ -34,13 +35,15 @@ class Scratch(NamedTuple):
     work: layout.Work
     handle: NDArray[np.int64]
     seat: NDArray[np.int64]
+    progress: NDArray[np.int64]
+    next_tile: NDArray[np.int64]
     others: list[Scratch]
 
 
-PIECE_ROWS = 1 << 9
+PIECE_ROWS = (1 << 15) // VECTOR_BYTES
 """Rows of a tile for each piece of a step; tiles of at least two pieces may be done by threads together."""
 MOST_PIECES = 64
-THREADED_WORK = 1 << 13
+THREADED_WORK = (1 << 19) // VECTOR_BYTES
 """Vector operations below which a second thread costs more than it brings."""
 
 
@@ -62,6 +65,7 @@ class Engine:
         self._rows: int = 1 << (program.sizes.bits - program.sizes.lane_bits)
         self._pieces = max(1, min(MOST_PIECES, self._rows // PIECE_ROWS))
         self._progress_size = 2 * (2 * len(program.arrays.passes) + 5)
+        self._tile_work = self._rows * (len(program.arrays.ops) + 2)
         self._spare: list[Scratch] = []
 
     def state_bytes(self, *, backward: bool) -> int:
@@ -80,32 +84,33 @@ class Engine:
         Raises:
             ResourceError: the state does not fit into memory.
         """
-        tiles = self.tiles(int(inputs.batch[0]))
+        tiles = self.tiles(len(values))
         back = gradients is not None
-        work = tiles * self._rows * (len(self.program.arrays.ops) + 2) * (3 if back else 1)
+        back_to = self.program.back_to if back else -1
+        grads = gradients if gradients is not None else NO_GRADIENTS
+        work = tiles * self._tile_work * (3 if back else 1)
         workers = self._threads if work >= THREADED_WORK else 1
         together = tiles < workers and self._pieces > 1
         states = 1 if together else min(workers, tiles)
-        seats = workers if together else states
         scratch = self._take(backward=back, count=states)
-        if together:
-            scratch += self._beside(scratch[0], workers - 1)
-        back_to = self.program.back_to if back else -1
-        grads = gradients if gradients is not None else NO_GRADIENTS
-        progress = np.zeros((tiles if together else states, self._progress_size), dtype=np.int64)
-        where = scratch[0].seat if seats == 1 else np.concatenate([own.seat for own in scratch])
-        arguments = (seats - 1, where, together, inputs, np.zeros(1, dtype=np.int64), tiles, back_to, values, grads,
-                     progress)  # fmt: skip
+        seats = workers if together else states
+        if seats == 1:
+            own = scratch[0]
+            where, progress = own.seat, own.progress
+        else:
+            everyone = scratch + self._beside(scratch[0], workers - 1) if together else scratch
+            where = np.concatenate([own.seat for own in everyone])
+            progress = np.zeros((tiles if together else states, self._progress_size), dtype=np.int64)
+        next_tile = scratch[0].next_tile
+        next_tile[0] = 0
+        arguments = (seats - 1, where, together, inputs, next_tile, tiles, back_to, values, grads, progress)
+        crew = crew_for(self.dtype)
         if announced(self.dtype):
-            self._crew.run(*arguments)
+            crew.run(*arguments)
         else:
             with first_call(self.dtype):
-                self._crew.run(*arguments)
-        self._spare.extend(scratch[:states])
-
-    @property
-    def _crew(self) -> Crew:
-        return crew_for(self.dtype)
+                crew.run(*arguments)
+        self._spare.extend(scratch)
 
     def release(self) -> None:
         """Give the scratch of earlier runs back."""
@@ -133,6 +138,7 @@ class Engine:
     def _new_scratch(self, *, backward: bool) -> Scratch:
         sizes, lanes, dtype = self.program.sizes, self.lanes, self.dtype
         terms = len(self.readout.terms)
+        own_angles = int(self.program.arrays.rotations[:, layout.OWN].sum()) * lanes
         own = self._own_area(backward=backward)
         work = layout.Work(
             **own,
@@ -145,6 +151,9 @@ class Engine:
             cosines=aligned(2 * sizes.rotations, np.float64),
             scales=aligned(sizes.rotations, np.float64),
             spare64=aligned(2 * self._most_rotations(), np.float64),
+            angles=aligned(own_angles, np.float64),
+            lane_cosines=aligned(own_angles, np.float64),
+            lane_sines=aligned(own_angles, np.float64),
         )
         psi = aligned(self._rows * 2 * lanes, dtype)
         lam = aligned(self._rows * 2 * lanes if backward else 0, dtype)
@@ -162,7 +171,8 @@ class Engine:
         seat = np.array(
             [[psi.ctypes.data, len(psi), lam.ctypes.data, len(lam), handle.ctypes.data, len(handle)]]
         )
-        return Scratch(psi, lam, work, handle, seat, [])
+        progress = np.zeros((1, self._progress_size), dtype=np.int64)
+        return Scratch(psi, lam, work, handle, seat, progress, np.zeros(1, dtype=np.int64), [])
 
     def _own_area(self, *, backward: bool) -> dict[str, NDArray[Any]]:
         """What threads on one tile do not share."""

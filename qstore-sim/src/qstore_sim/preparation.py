@@ -40,6 +40,19 @@ def is_whole(starts: Sequence[Operation], n_qubits: int) -> bool:
     return len(starts) == 1 and starts[0].qubits == tuple(range(n_qubits))
 
 
+def is_real(starts: Sequence[Operation], n_qubits: int) -> bool:
+    """Whether the amplitudes are one real parameter: then neither they nor their cotangent need imaginary parts."""
+    amplitudes = starts[0].amplitudes if is_whole(starts, n_qubits) else None
+    return amplitudes is not None and amplitudes.real is not None and amplitudes.imag is None
+
+
+def start_numbers(starts: Sequence[Operation], n_qubits: int, bindings: Bindings) -> NDArray[np.float64]:
+    """`start_amplitudes` as the kernels take them: (batch or 1, 2**n) if it `is_real`, else pairs, (..., 2 * 2**n)."""
+    if is_real(starts, n_qubits):
+        return np.ascontiguousarray(_normalized(starts[0], bindings)[0])
+    return np.ascontiguousarray(start_amplitudes(starts, n_qubits, bindings)).view(np.float64)
+
+
 def start_amplitudes(starts: Sequence[Operation], n_qubits: int, bindings: Bindings) -> Amplitudes:
     """The state that all preparations together give, (batch or 1, 2**n).
 
@@ -60,10 +73,13 @@ def pull_back_start(
     starts: Sequence[Operation],
     n_qubits: int,
     bindings: Bindings,
-    cotangent: Amplitudes,
+    cotangent: NDArray[Any],
     wanted: Collection[str],
 ) -> dict[str, NDArray[np.float64]]:
-    """Gradients of the amplitude parameters in `wanted`, shaped like their bindings."""
+    """Gradients of the amplitude parameters in `wanted`, shaped like their bindings.
+
+    The cotangent has real parts alone if the start `is_real`.
+    """
     gradients: dict[str, NDArray[np.float64]] = {}
     if is_whole(starts, n_qubits):
         _add_gradients(gradients, starts[0], cotangent, bindings, wanted)
@@ -89,7 +105,7 @@ def pull_back_start(
 def _add_gradients(
     gradients: dict[str, NDArray[np.float64]],
     op: Operation,
-    own: Amplitudes,
+    own: NDArray[Any],
     bindings: Bindings,
     wanted: Collection[str],
 ) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fixed-width vector type for numba, so that kernels never depend on the auto-vectoriser.
 
-A ``Vector`` holds one 64-byte cache line: 16 float32 or 8 float64, the *lanes*. Its arithmetic lowers to LLVM vector
-instructions, which become one zmm instruction on AVX-512 and are split by LLVM on narrower machines. Indices count
+A ``Vector`` is as wide as the machine's registers (`width`): 16 float32 or 8 float64 with AVX-512, else 8 or 4, the
+*lanes*. Its arithmetic lowers to LLVM vector instructions, one machine instruction each. Indices count
 elements of a flat array, not vectors; nothing is bounds-checked. ``fma`` is always fused, so the result of a lane
 depends neither on the other lanes nor on how LLVM arranged the loop.
 Not here: any loop; arrays at addresses and what threads share (`addresses`). Importing this module imports numba.
@@ -11,21 +11,20 @@ Not here: any loop; arrays at addresses and what threads share (`addresses`). Im
 import contextlib
 import logging
 import operator
-import os
 import pickle
 from collections.abc import Callable
 from typing import Any, cast
 
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
 from numba import njit, types
 from numba.core.caching import FunctionCache
 from numba.core.datamodel import models
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, register_model
 
+from qstore_sim.width import VECTOR_BYTES, has_feature
+
 log = logging.getLogger("qstore.sim")
-VECTOR_BYTES = 64
 
 
 class Vector(types.Type):
@@ -148,25 +147,33 @@ def exchange(typingctx: Any, a: Any, mask: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector = sig.return_type.llvm_type
-        if _has_avx512(context):
-            return _permute_avx512(builder, vector, *args)
+        if has_feature("avx512f" if VECTOR_BYTES == 64 else "avx2"):
+            return _permuted(builder, vector, *args)
         return _exchange_by_bits(builder, vector, *args)
 
     return signature(a, a, types.int64), codegen
 
 
-def _has_avx512(context: Any) -> bool:
-    features: str = os.environ.get("NUMBA_CPU_FEATURES") or get_host_cpu_features().flatten()
-    return "+avx512f" in features.split(",")
+# (bytes of a vector, bits of a number): an instruction that takes each number from any place.
+_PERMUTATIONS = {
+    (64, 32): "llvm.x86.avx512.permvar.sf.512",
+    (64, 64): "llvm.x86.avx512.permvar.df.512",
+    (32, 32): "llvm.x86.avx2.permps",
+}
 
 
-def _permute_avx512(builder: Any, vector: ir.VectorType, value: Any, mask: Any) -> Any:
-    """One vpermps or vpermpd; its index vector does not change inside a loop and stays in a register."""
-    bits = 512 // vector.count
+def _permuted(builder: Any, vector: ir.VectorType, value: Any, mask: Any) -> Any:
+    """One instruction; its index vector does not change inside a loop and stays in a register."""
+    bits = VECTOR_BYTES * 8 // vector.count
+    if (VECTOR_BYTES, bits) not in _PERMUTATIONS:
+        # AVX2 has none for float64: exchange the halves of each in pairs.
+        halves = ir.VectorType(ir.FloatType(), 2 * vector.count)
+        twice = builder.shl(mask, ir.Constant(mask.type, 1))
+        return builder.bitcast(_permuted(builder, halves, builder.bitcast(value, halves), twice), vector)
     index = ir.VectorType(ir.IntType(bits), vector.count)
     short = builder.trunc(mask, index.element) if bits < 64 else mask
     places = builder.xor(_splat(builder, index, short), ir.Constant(index, list(range(vector.count))))
-    name = f"llvm.x86.avx512.permvar.{'sf' if bits == 32 else 'df'}.512"
+    name = _PERMUTATIONS[VECTOR_BYTES, bits]
     declared = builder.module.globals.get(name) or ir.Function(
         builder.module, ir.FunctionType(vector, [vector, index]), name
     )
@@ -264,6 +271,35 @@ def accumulate(typingctx: Any, array64: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array64, types.int64, value), codegen
+
+
+@intrinsic
+def signed_sum(typingctx: Any, array64: Any, index: Any, signs: Any, sign: Any) -> Any:
+    """The sum over all lanes of array64[index + lane] * signs[sign + lane], halves on halves, in float64."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = Vector(sig.args[2].dtype)
+        wide = ir.VectorType(ir.DoubleType(), vector.lanes)
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        value = builder.load(builder.bitcast(builder.gep(data, [args[1]]), wide.as_pointer()), align=8)
+        factor = builder.load(_vector_pointer(context, builder, sig.args[2], *args[2:]), align=4)
+        value = builder.fmul(
+            value, factor if vector.element == types.float64 else builder.fpext(factor, wide)
+        )
+        count = vector.lanes
+        while count > 1:
+            count //= 2
+            parts = [
+                ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(start, start + count)))
+                for start in (0, count)
+            ]
+            low, high = (
+                builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), p) for p in parts
+            )
+            value = builder.fadd(low, high)
+        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+
+    return types.float64(array64, types.int64, signs, types.int64), codegen
 
 
 # ---- bits -----------------------------------------------------------------------------------------------------------

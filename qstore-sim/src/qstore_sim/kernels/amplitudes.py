@@ -22,7 +22,7 @@ def logical_index(tables: Any, row: int) -> Any:
 def start_state(psi: Any, bits: int, lane_bits: int, fill: int, amplitudes: Any, first: int) -> None:
     """|0...0> where `amplitudes` has no rows, else the given state; nothing has moved the frame yet.
 
-    Without `fill` the passes supply the zeros: only row 0 is written.
+    Without `fill` the passes supply the zeros: only row 0 is written. Amplitudes are pairs, or real parts alone.
     """
     lanes = lanes_of(psi)
     within = (1 << lane_bits) - 1
@@ -34,12 +34,13 @@ def start_state(psi: Any, bits: int, lane_bits: int, fill: int, amplitudes: Any,
         for lane in range(0, lanes, within + 1):
             psi[lane] = 1.0
         return
+    parts = amplitudes.shape[1] >> bits
     for row in range(1 << (bits - lane_bits)):
         for lane in range(lanes):
             sample = min(first + (lane >> lane_bits), amplitudes.shape[0] - 1)
             index = row << lane_bits | lane & within
-            psi[row * 2 * lanes + lane] = amplitudes[sample, 2 * index]
-            psi[row * 2 * lanes + lanes + lane] = amplitudes[sample, 2 * index + 1]
+            psi[row * 2 * lanes + lane] = amplitudes[sample, parts * index]
+            psi[row * 2 * lanes + lanes + lane] = amplitudes[sample, 2 * index + 1] if parts == 2 else 0.0
 
 
 @kernel
@@ -109,12 +110,14 @@ def adjoint_from_amplitudes(
 
 @kernel
 def write_start_cotangent(lam: Any, bits: int, lane_bits: int, first: int, valid: int, out: Any) -> None:
-    """out[sample] = the cotangent 2 lambda of the start state."""
+    """out[sample] = the cotangent 2 lambda of the start state, or its real parts where `out` has no more columns."""
     lanes = lanes_of(lam)
+    parts = out.shape[1] >> bits
     for row in range(1 << (bits - lane_bits)):
         for m in range(1 << lane_bits):
             index = row << lane_bits | m
             for sample in range(valid):
                 place = row * 2 * lanes + (sample << lane_bits) + m
-                out[first + sample, 2 * index] = 2.0 * lam[place]
-                out[first + sample, 2 * index + 1] = 2.0 * lam[place + lanes]
+                out[first + sample, parts * index] = 2.0 * lam[place]
+                if parts == 2:
+                    out[first + sample, 2 * index + 1] = 2.0 * lam[place + lanes]

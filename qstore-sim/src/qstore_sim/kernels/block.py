@@ -9,7 +9,6 @@ from typing import Any
 
 from qstore_sim.kernels.dense import multiply
 from qstore_sim.kernels.diagonal import (
-    gather_bins,
     phases_lanes,
     phases_shared,
     undo_phases_lanes,
@@ -20,9 +19,9 @@ from qstore_sim.kernels.rotation import (
     rotate_single,
     rotate_within,
     signed,
-    sum_single,
     sum_within,
     undo_double,
+    undo_single,
 )
 from qstore_sim.program.layout import (
     BINS,
@@ -160,14 +159,14 @@ def is_plain(rotation: Any, work: Any, back: int) -> Any:
     return rotation[OWN] == 1 or work.numbers[rotation[NUMBERS] + back] != 1.0
 
 
-@kernel
-def rotate_op(psi: Any, base: int, place: int, op: Any, program: Any, work: Any, back: int) -> None:
-    """The rotation of an operation that has but one, on one block; with back = 2 it is undone."""
+@spliced
+def rotate_op(psi: Any, base: int, place: int, op: Any, program: Any, work: Any) -> None:
+    """The rotation of an operation that has but one, on one block."""
     rotation = program.rotations[op[FIRST]]
     flip = rotation[FLIP], rotation[FLIP_LANES], rotation[EVEN]
-    c, t = numbers_of(rotation, work, back)
-    t = signed(t, coset_sign(rotation, place) ^ (back != 0))
-    plain = is_plain(rotation, work, back)
+    c, t = numbers_of(rotation, work, 0)
+    t = signed(t, coset_sign(rotation, place))
+    plain = is_plain(rotation, work, 0)
     start = op[TABLE]
     for sign in range(0, 4, 2):
         rows = program.table, start, op[COUNTS + sign]
@@ -179,22 +178,32 @@ def rotate_op(psi: Any, base: int, place: int, op: Any, program: Any, work: Any,
         t = neg(t)
 
 
-@kernel
-def sum_op(psi: Any, lam: Any, base: int, place: int, op: Any, program: Any, zero: Any) -> Any:
-    """The generator's sum of one rotation on one block, but for the lanes' signs."""
+@spliced
+def undo_op(psi: Any, lam: Any, base: int, place: int, op: Any, program: Any, work: Any) -> None:
+    """Undo the rotation of an operation that has but one on one block of psi and lambda, and add up its derivative."""
+    lanes = lanes_of(psi)
+    zero = splat_like(psi, 0.0)
     rotation = program.rotations[op[FIRST]]
     flip = rotation[FLIP], rotation[FLIP_LANES], rotation[EVEN]
-    total = zero
+    c, t = numbers_of(rotation, work, 2)
+    minus = coset_sign(rotation, place)
+    t = signed(t, minus)
+    plain = is_plain(rotation, work, 2)
     start = op[TABLE]
+    total = zero
     for sign in range(0, 4, 2):
-        rows = program.table, start, op[COUNTS + sign]
-        if op[KIND] == WITHIN:
-            part = sum_within(psi, lam, base, rows, flip, zero)
-        else:
-            part = sum_single(psi, lam, base, rows, flip, zero)
-        total = total + signed(part, sign == 2)
-        start += op[COUNTS + sign]
-    return signed(total, coset_sign(rotation, place))
+        if op[COUNTS + sign]:
+            rows = program.table, start, op[COUNTS + sign]
+            if op[KIND] == WITHIN:
+                part = sum_within(psi, lam, base, rows, flip, zero)
+                rotate_within(psi, base, rows, flip, c, neg(t))
+                rotate_within(lam, base, rows, flip, c, neg(t))
+            else:
+                part = undo_single(psi, lam, base, rows, flip, c, t, plain, zero)
+            total = total + signed(part, sign == 2)
+            start += op[COUNTS + sign]
+        t = neg(t)
+    accumulate(work.sums, op[FIRST] * lanes, signed(total, minus))
 
 
 @inlined
@@ -203,7 +212,7 @@ def flip_of(rotation: Any, changes: int) -> Any:
     return rotation[FLIP], rotation[FLIP_LANES], rotation[EVEN], changes
 
 
-@kernel
+@spliced
 def double_op(psi: Any, base: int, place: int, op: Any, program: Any, work: Any) -> None:
     """Two rotations on one block."""
     one = program.rotations[op[FIRST]]
@@ -222,7 +231,7 @@ def double_op(psi: Any, base: int, place: int, op: Any, program: Any, work: Any)
             start += op[COUNTS + sign]
 
 
-@kernel
+@spliced
 def undo_double_op(psi: Any, lam: Any, base: int, place: int, op: Any, program: Any, work: Any) -> None:
     """Undo two rotations on one block of psi and lambda, and add up their derivatives."""
     lanes = lanes_of(psi)
@@ -250,9 +259,7 @@ def undo_double_op(psi: Any, lam: Any, base: int, place: int, op: Any, program: 
 
 
 @spliced
-def forward(
-    psi: Any, base: int, rows: int, place: int, start: int, stop: int, program: Any, work: Any
-) -> None:
+def forward(psi: Any, base: int, place: int, start: int, stop: int, program: Any, work: Any) -> None:
     """Operations start to stop on the block at psi[base:]."""
     table = program.table
     for o in range(start, stop):
@@ -261,21 +268,22 @@ def forward(
         if kind == DOUBLE:
             double_op(psi, base, place, op, program, work)
         elif kind <= WITHIN:
-            rotate_op(psi, base, place, op, program, work, 0)
+            rotate_op(psi, base, place, op, program, work)
         elif kind == DIAGONAL:
             offset = phase_offset(program.masks, op[MASKS], op[WIDTH], place)
+            at, entries, count = op[TABLE], op[COUNTS], op[COUNTS + 1]
             if op[PER_LANE]:
                 first = op[COEFFICIENT] * lanes_of(psi)
-                phases_lanes(psi, base, table, op[TABLE], rows, offset, work.vectors, first)
+                phases_lanes(psi, base, table, at, entries, count, offset, work.vectors, first)
             else:
-                phases_shared(psi, base, table, op[TABLE], rows, offset, work.numbers, op[COEFFICIENT])
+                phases_shared(psi, base, table, at, entries, count, offset, work.numbers, op[COEFFICIENT])
         else:
             multiply(psi, base, place, op, program, work.vectors, False, work.spare)
 
 
 @spliced
 def backward(
-    psi: Any, lam: Any, base: int, rows: int, place: int, start: int, stop: int, program: Any, work: Any
+    psi: Any, lam: Any, base: int, place: int, start: int, stop: int, program: Any, work: Any
 ) -> None:
     """Undo operations stop - 1 down to start on psi and lambda, and add up their derivatives."""
     lanes = lanes_of(psi)
@@ -287,20 +295,20 @@ def backward(
         if kind == DOUBLE:
             undo_double_op(psi, lam, base, place, op, program, work)
         elif kind <= WITHIN:
-            if op[TRAINED]:
-                accumulate(work.sums, op[FIRST] * lanes, sum_op(psi, lam, base, place, op, program, zero))
-            rotate_op(psi, base, place, op, program, work, 2)
-            rotate_op(lam, base, place, op, program, work, 2)
+            undo_op(psi, lam, base, place, op, program, work)
         elif kind == DIAGONAL:
             offset = phase_offset(program.masks, op[MASKS], op[WIDTH], place)
-            if op[TRAINED]:
-                gather_bins(psi, lam, base, table, op[TABLE], rows, offset, work.bins, op[BINS] * lanes)
+            at, entries, count = op[TABLE], op[COUNTS], op[COUNTS + 1]
+            bins = op[BINS] * lanes if op[TRAINED] else -1
+            first = op[COEFFICIENT]
             if op[PER_LANE]:
-                first = op[COEFFICIENT] * lanes
-                undo_phases_lanes(psi, lam, base, table, op[TABLE], rows, offset, work.vectors, first)
+                undo_phases_lanes(
+                    psi, lam, base, table, at, entries, count, offset, work.vectors, first * lanes, work.bins, bins, zero
+                )  # fmt: skip
             else:
-                first = op[COEFFICIENT]
-                undo_phases_shared(psi, lam, base, table, op[TABLE], rows, offset, work.numbers, first)
+                undo_phases_shared(
+                    psi, lam, base, table, at, entries, count, offset, work.numbers, first, work.bins, bins, zero
+                )  # fmt: skip
         else:
             multiply(psi, base, place, op, program, work.vectors, True, work.spare)
             multiply(lam, base, place, op, program, work.vectors, True, work.spare)
@@ -317,7 +325,7 @@ def forward_pass(psi: Any, program: Any, number: int, first: int, last: int, wor
         place = representative(coset, program.masks, visit[COSETS], visit[COSET_BITS])
         if gathered:
             copy_in(psi, block, program.table, visit[OFFSETS], rows, place, True)
-        forward(block, 0, rows, place, visit[OP_START], visit[OP_STOP], program, work)
+        forward(block, 0, place, visit[OP_START], visit[OP_STOP], program, work)
         if gathered:
             copy_out(psi, block, program.table, visit[OFFSETS], rows, place, True)
 
@@ -335,7 +343,7 @@ def backward_pass(psi: Any, lam: Any, program: Any, number: int, first: int, las
         if gathered:
             copy_in(psi, block, program.table, visit[OFFSETS], rows, place, False)
             copy_in(lam, block2, program.table, visit[OFFSETS], rows, place, False)
-        backward(block, block2, 0, rows, place, visit[OP_START], visit[OP_STOP], program, work)
+        backward(block, block2, 0, place, visit[OP_START], visit[OP_STOP], program, work)
         if gathered:
             copy_out(psi, block, program.table, visit[OFFSETS], rows, place, False)
             copy_out(lam, block2, program.table, visit[OFFSETS], rows, place, False)

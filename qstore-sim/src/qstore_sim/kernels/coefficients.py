@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from qstore_sim.kernels.diagonal import fill_phases_lanes, fill_phases_shared
+from qstore_sim.kernels.trigonometry import cosines_and_sines
 from qstore_sim.program.layout import (
     COEFFICIENT,
     DENSE,
@@ -32,26 +33,24 @@ from qstore_sim.program.layout import (
     WITHIN,
     Z_LANES,
 )
-from qstore_sim.simd import kernel, lanes_of, load, parity, store
+from qstore_sim.simd import kernel, lanes_of, load, parity, signed_sum, splat_like, spliced, store
 
 SMALL_COSINE = 2.0**-8
 LARGE_SIZE = 2.0**16
 """Bounds on how much too large a state may become (`balance`); squares of it must stay far from a float32's limits."""
 
 
-@kernel
-def half_angle(program: Any, rotation: int, shared: Any, samples: Any, sample: int) -> Any:
-    """Half the angle of a rotation for one sample."""
+@spliced
+def half_angle(program: Any, rotation: int, shared: Any) -> Any:
+    """Half the angle of a rotation that all samples share."""
     angle = program.constants[rotation]
     for term in range(program.rotations[rotation, TERM_START], program.rotations[rotation, TERM_STOP]):
-        entry = program.entries[term]
-        value = shared[entry] if entry >= 0 else samples[sample, ~entry]
-        angle += program.factors[term] * value
+        angle += program.factors[term] * shared[program.entries[term]]
     return 0.5 * angle
 
 
-@kernel
-def prepare_shared(program: Any, shared: Any, samples: Any, work: Any) -> None:
+@spliced
+def prepare_shared(program: Any, shared: Any, work: Any) -> None:
     """Coefficients of all operations without per-sample angles."""
     spare = work.spare64
     for o in range(program.ops.shape[0]):
@@ -62,7 +61,7 @@ def prepare_shared(program: Any, shared: Any, samples: Any, work: Any) -> None:
             number = op[FIRST] + r
             if program.rotations[number, OWN]:
                 continue
-            angle = half_angle(program, number, shared, samples, 0)
+            angle = half_angle(program, number, shared)
             spare[2 * r] = math.cos(angle)
             spare[2 * r + 1] = math.sin(angle)
             if op[KIND] != DIAGONAL:
@@ -116,7 +115,7 @@ def balanced(program: Any, number: int, final: int, back: int, size: Any, work: 
     return size / c
 
 
-@kernel
+@spliced
 def prepare_lanes(program: Any, inputs: Any, lane_bits: int, tile: int, shared_too: bool, work: Any) -> None:
     """Coefficients of all operations with per-sample angles or phases per lane, for one tile.
 
@@ -124,52 +123,65 @@ def prepare_lanes(program: Any, inputs: Any, lane_bits: int, tile: int, shared_t
     """
     lanes = lanes_of(work.vectors)
     first = tile * (lanes >> lane_bits)
+    number = 0  # of the angles to take cosines of; all at once
+    for rotation in range(program.rotations.shape[0]):
+        if program.rotations[rotation, OWN]:
+            lane_angles(program, inputs, rotation, first, lane_bits, lanes, work.angles, number * lanes)
+            number += 1
+    cosines_and_sines(work.angles, work.lane_cosines, work.lane_sines, 0, number * lanes)
     place = 0  # in `inputs.dense`, whose matrices stand in the order of the operations
+    number = 0
     for o in range(program.ops.shape[0]):
         op = program.ops[o]
         if op[KIND] == DENSE:
             fill_dense(program, op, inputs.dense, place, first, lane_bits, work.vectors)
             place += 2 << 2 * op[WIDTH]
-        elif op[KIND] == DIAGONAL and op[PER_LANE]:
-            own = False
-            for r in range(op[N_ROTATIONS]):
-                own = own or program.rotations[op[FIRST] + r, OWN] == 1
-            if not (own or shared_too):
+            continue
+        per_lane = op[KIND] == DIAGONAL and op[PER_LANE] == 1
+        stale = shared_too
+        for r in range(op[N_ROTATIONS]):
+            rotation = op[FIRST] + r
+            own = program.rotations[rotation, OWN] == 1
+            stale = stale or own
+            if not (own or per_lane):
                 continue
-            for r in range(op[N_ROTATIONS]):
-                fill_lanes(program, inputs, op[FIRST] + r, first, lane_bits, work.spare, 2 * r * lanes)
-                sign = load(work.signs, program.rotations[op[FIRST] + r, Z_LANES] * lanes)
-                store(work.spare, (2 * r + 1) * lanes, load(work.spare, (2 * r + 1) * lanes) * sign)
+            into = work.spare if per_lane else work.vectors
+            out = 2 * r * lanes if per_lane else program.rotations[rotation, VECTORS] * lanes
+            if own:
+                for lane in range(lanes):
+                    into[out + lane] = work.lane_cosines[number * lanes + lane]
+                    into[out + lanes + lane] = work.lane_sines[number * lanes + lane]
+                number += 1
+            else:
+                angle = half_angle(program, rotation, inputs.shared)
+                store(into, out, splat_like(into, into.dtype.type(math.cos(angle))))
+                store(into, out + lanes, splat_like(into, into.dtype.type(math.sin(angle))))
+            if per_lane:
+                sign = load(work.signs, program.rotations[rotation, Z_LANES] * lanes)
+                store(into, out + lanes, load(into, out + lanes) * sign)
+        if per_lane and stale:
             width = op[WIDTH]
             fill_phases_lanes(
                 work.vectors, op[COEFFICIENT] * lanes, width, program.masks, op[MASKS] + width, work.spare,
                 op[N_ROTATIONS],
             )  # fmt: skip
-        else:
-            for r in range(op[N_ROTATIONS]):
-                number = op[FIRST] + r
-                if program.rotations[number, OWN]:
-                    out = program.rotations[number, VECTORS] * lanes
-                    fill_lanes(program, inputs, number, first, lane_bits, work.vectors, out)
 
 
-@kernel
-def fill_lanes(
-    program: Any, inputs: Any, rotation: int, first: int, lane_bits: int, out: Any, place: int
+@spliced
+def lane_angles(
+    program: Any, inputs: Any, rotation: int, first: int, lane_bits: int, lanes: int, angles: Any, place: int
 ) -> None:
-    """The vectors cos and sin of half a rotation's angle at out[place:]; a tile's missing samples repeat the last."""
-    lanes = lanes_of(out)
-    own = program.rotations[rotation, OWN]
-    c = 1.0
-    s = 0.0
+    """Half the angle of a rotation in each lane; a tile's missing samples repeat the last."""
     for lane in range(lanes):
-        if lane == 0 or (own and lane & ((1 << lane_bits) - 1) == 0):
-            sample = min(first + (lane >> lane_bits), inputs.batch[0] - 1)
-            angle = half_angle(program, rotation, inputs.shared, inputs.samples, sample)
-            c = math.cos(angle)
-            s = math.sin(angle)
-        out[place + lane] = c
-        out[place + lanes + lane] = s
+        angles[place + lane] = 0.5 * program.constants[rotation]
+    for term in range(program.rotations[rotation, TERM_START], program.rotations[rotation, TERM_STOP]):
+        entry = program.entries[term]
+        factor = 0.5 * program.factors[term]
+        for sample in range(lanes >> lane_bits):
+            row = min(first + sample, inputs.batch[0] - 1)
+            value = factor * (inputs.shared[entry] if entry >= 0 else inputs.samples[row, ~entry])
+            for lane in range(sample << lane_bits, (sample + 1) << lane_bits):
+                angles[place + lane] += value
 
 
 @kernel
@@ -194,7 +206,7 @@ def fill_dense(
                 vectors[out + lanes] = dense[sample, element + 1]
 
 
-@kernel
+@spliced
 def pull_back(
     program: Any,
     work: Any,
@@ -214,10 +226,16 @@ def pull_back(
             continue
         scale = work.scales[r]
         lane_mask = program.rotations[r, Z_LANES]
+        if not program.rotations[r, OWN]:
+            # Lanes without a sample hold zeros.
+            total = scale * signed_sum(sums, r * lanes, work.signs, lane_mask * lanes)
+            for term in range(program.rotations[r, TERM_START], program.rotations[r, TERM_STOP]):
+                shared_gradient[tile, program.entries[term]] += program.factors[term] * total
+            continue
         total = 0.0
         for sample in range(valid):
-            part = 0.0
-            for m in range(1 << lane_bits):
+            part = sums[r * lanes + (sample << lane_bits)]
+            for m in range(1, 1 << lane_bits):
                 value = sums[r * lanes + (sample << lane_bits) + m]
                 part += -value if parity(m & lane_mask) else value
             # The sample's own part is kept where its first lane was, which is not needed any more.

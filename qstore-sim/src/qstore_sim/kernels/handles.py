@@ -97,6 +97,9 @@ def work_at(state: Any, handle: Any, piece: int) -> Any:
         float64_at(handle[at + 11, 0], handle[at + 11, 1]),
         float64_at(handle[at + 12, 0], handle[at + 12, 1]),
         float64_at(handle[at + 13, 0], handle[at + 13, 1]),
+        float64_at(handle[at + 14, 0], handle[at + 14, 1]),
+        float64_at(handle[at + 15, 0], handle[at + 15, 1]),
+        float64_at(handle[at + 16, 0], handle[at + 16, 1]),
     )
 
 

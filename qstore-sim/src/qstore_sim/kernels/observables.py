@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Expectations of Pauli sums, and the adjoint state that starts the backward sweep.
 
-Terms with the same flips x share their products conj(psi_i) psi_{i^x}. Of these, 32 rows at a time, one
+Terms with the same flips x share their products conj(psi_i) psi_{i^x}. Of these, 64 rows at a time, one
 Walsh-Hadamard transform gives the sums for all Z masks at once; the adjoint state's weights go the same way back.
 Coefficients already hold the phase of the term: a term adds `coefficient * sum_i (-1)**parity(i & z) q_i` with
 q_i = Re(conj(psi_i) psi_{i^x}), or the imaginary part for an odd number of Y.
@@ -12,9 +12,21 @@ from typing import Any
 
 from qstore_sim.kernels.diagonal import walsh_hadamard
 from qstore_sim.program.layout import GROUP_ODD, GROUP_START, GROUP_STOP, GROUP_X, TERM_OUTPUT, TERM_Z
-from qstore_sim.simd import accumulate, exchange, fma, kernel, lanes_of, load, neg, parity, splat_like, store
+from qstore_sim.simd import (
+    accumulate,
+    exchange,
+    fma,
+    kernel,
+    lanes_of,
+    load,
+    neg,
+    parity,
+    splat_like,
+    spliced,
+    store,
+)
 
-CHUNK_BITS = 5
+CHUNK_BITS = 6
 
 
 @kernel
@@ -51,7 +63,7 @@ def add_means(
                 accumulate(work.means, t * lanes, total)
 
 
-@kernel
+@spliced
 def write_means(
     means: Any, lanes: int, lane_bits: int, readout: Any, first: int, valid: int, values: Any
 ) -> None:
@@ -60,19 +72,22 @@ def write_means(
     for sample in range(valid):
         for k in range(values.shape[1]):
             values[first + sample, k] = 0.0
-        for t in range(terms.shape[0]):
-            mean = 0.0
-            for m in range(1 << lane_bits):
-                value = means[t * lanes + (sample << lane_bits) + m]
-                mean += -value if parity(m & terms[t, TERM_Z]) else value
-            values[first + sample, terms[t, TERM_OUTPUT]] += readout.coefficients[t] * mean
+    for t in range(terms.shape[0]):
+        output = terms[t, TERM_OUTPUT]
+        for sample in range(valid):
+            place = t * lanes + (sample << lane_bits)
+            mean = means[place]
+            for m in range(1, 1 << lane_bits):
+                mean += -means[place + m] if parity(m & terms[t, TERM_Z]) else means[place + m]
+            values[first + sample, output] += readout.coefficients[t] * mean
+    for sample in range(valid):
         if readout.variance[0]:
             half = values.shape[1] // 2
             for k in range(half):
                 values[first + sample, k] -= values[first + sample, half + k] ** 2
 
 
-@kernel
+@spliced
 def load_cotangent(
     readout: Any, lane_bits: int, first: int, valid: int, values: Any, cotangent: Any, out: Any
 ) -> None:
@@ -82,17 +97,18 @@ def load_cotangent(
     half = values.shape[1] // 2
     for t in range(terms.shape[0]):
         k = terms[t, TERM_OUTPUT]
-        for lane in range(lanes):
+        for sample in range(lanes >> lane_bits):
             weight = 0.0
-            sample = lane >> lane_bits
             if sample < valid:
                 if readout.variance[0] and k >= half:
                     weight = -2.0 * values[first + sample, k] * cotangent[first + sample, k - half]
                 else:
                     weight = cotangent[first + sample, k]
-                if parity(lane & ((1 << lane_bits) - 1) & terms[t, TERM_Z]):
-                    weight = -weight
-            out[t * lanes + lane] = readout.coefficients[t] * weight
+            weight *= readout.coefficients[t]
+            place = t * lanes + (sample << lane_bits)
+            out[place] = weight
+            for m in range(1, 1 << lane_bits):
+                out[place + m] = -weight if parity(m & terms[t, TERM_Z]) else weight
 
 
 @kernel
@@ -106,11 +122,9 @@ def adjoint_state(
     chunk_bits = min(CHUNK_BITS, bits - lane_bits)
     chunk = 1 << chunk_bits
     zero = splat_like(psi, 0.0)
+    if groups.shape[0] == 0:
+        lam[first * row : last * row] = 0.0
     for start in range(first, last, chunk):
-        for j in range(chunk):
-            a = (start + j) * row
-            store(lam, a, zero)
-            store(lam, a + lanes, zero)
         for g in range(groups.shape[0]):
             x = groups[g, GROUP_X] >> lane_bits
             x_lanes = groups[g, GROUP_X] & ((1 << lane_bits) - 1)
@@ -129,11 +143,11 @@ def adjoint_state(
                 a = (start + j) * row
                 b = ((start + j) ^ x) * row
                 weight = load(work.weights, j * lanes)
-                u = exchange(load(psi, b), x_lanes)
-                v = exchange(load(psi, b + lanes), x_lanes)
+                u = weight * exchange(load(psi, b), x_lanes)
+                v = weight * exchange(load(psi, b + lanes), x_lanes)
                 if odd:
-                    store(lam, a, fma(weight, v, load(lam, a)))
-                    store(lam, a + lanes, fma(neg(weight), u, load(lam, a + lanes)))
-                else:
-                    store(lam, a, fma(weight, u, load(lam, a)))
-                    store(lam, a + lanes, fma(weight, v, load(lam, a + lanes)))
+                    u, v = v, neg(u)
+                if g > 0:
+                    u, v = u + load(lam, a), v + load(lam, a + lanes)
+                store(lam, a, u)
+                store(lam, a + lanes, v)

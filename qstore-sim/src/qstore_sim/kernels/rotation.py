@@ -202,58 +202,102 @@ def undo_double(
 
 
 # ---- one rotation ---------------------------------------------------------------------------------------------------
-# flip: (local flip, lane flip, even number of Y).
+# flip: (local flip, lane flip, even number of Y); offset: where row b's part of the first plane stands.
+
+
+@inlined
+def load_pair(state: Any, a: int, b: int, offset: int, lanes: Any) -> Any:
+    """The parts (re_a, im_a, what the first meets, what the second meets)."""
+    width = lanes_of(state)
+    u, v = load(state, b + offset), load(state, b + width - offset)
+    if lanes[0]:
+        u, v = exchange(u, lanes[1]), exchange(v, lanes[1])
+    return load(state, a), load(state, a + width), u, v
+
+
+@inlined
+def turn_pair(
+    state: Any, a: int, b: int, offset: int, lanes: Any, parts: Any, angles: Any, plain: bool
+) -> None:
+    """Turn what `load_pair` gave and store it."""
+    width = lanes_of(state)
+    x, y, u, v = parts
+    c, t, t2 = angles
+    x, u = turn(x, u, c, t, plain)
+    y, v = turn(y, v, c, t2, plain)
+    if lanes[0]:
+        u, v = exchange(u, lanes[1]), exchange(v, lanes[1])
+    store(state, a, x)
+    store(state, a + width, y)
+    store(state, b + offset, u)
+    store(state, b + width - offset, v)
+
+
+@inlined
+def rotate_pairs(
+    psi: Any, base: int, rows: Any, x: int, offset: int, lanes: Any, angles: Any, plain: bool
+) -> None:
+    """One rotation on the listed rows r and on r ^ x."""
+    table, start, count = rows
+    row = 2 * lanes_of(psi)
+    for m in range(start, start + count):
+        a = base + table[m] * row
+        b = base + (table[m] ^ x) * row
+        turn_pair(psi, a, b, offset, lanes, load_pair(psi, a, b, offset, lanes), angles, plain)
+
+
+@inlined
+def undo_pairs(
+    psi: Any, lam: Any, base: int, rows: Any, x: int, offset: int, lanes: Any, angles: Any, plain: bool, zero: Any
+) -> Any:  # fmt: skip
+    """Undo one rotation on psi and lambda; returns the generator's sums over both planes."""
+    table, start, count = rows
+    row = 2 * lanes_of(psi)
+    c, t, t2 = angles
+    back = c, neg(t), neg(t2)
+    one = two = zero
+    for m in range(start, start + count):
+        a = base + table[m] * row
+        b = base + (table[m] ^ x) * row
+        p = load_pair(psi, a, b, offset, lanes)
+        q = load_pair(lam, a, b, offset, lanes)
+        one = cross(q[0], q[2], p[0], p[2], one)
+        two = cross(q[1], q[3], p[1], p[3], two)
+        turn_pair(psi, a, b, offset, lanes, p, back, plain)
+        turn_pair(lam, a, b, offset, lanes, q, back, plain)
+    return one, two
 
 
 @kernel
 def rotate_single(psi: Any, base: int, rows: Any, flip: Any, c: Any, t: Any, plain: bool) -> None:
     """One rotation on the listed rows r and on r ^ x."""
-    table, start, count = rows
     x, lane_flip, even = flip
-    lanes = lanes_of(psi)
-    row = 2 * lanes
-    offset = lanes if even else 0
-    t2 = signed(t, even)
-    for m in range(start, start + count):
-        a = base + table[m] * row
-        b = base + (table[m] ^ x) * row
-        va = load(psi, a)
-        wa = load(psi, a + lanes)
-        vb = load(psi, b + offset)
-        wb = load(psi, b + lanes - offset)
-        if lane_flip:
-            vb = exchange(vb, lane_flip)
-            wb = exchange(wb, lane_flip)
-        va, vb = turn(va, vb, c, t, plain)
-        wa, wb = turn(wa, wb, c, t2, plain)
-        if lane_flip:
-            vb = exchange(vb, lane_flip)
-            wb = exchange(wb, lane_flip)
-        store(psi, a, va)
-        store(psi, a + lanes, wa)
-        store(psi, b + offset, vb)
-        store(psi, b + lanes - offset, wb)
+    offset = lanes_of(psi) if even else 0
+    angles = c, t, signed(t, even)
+    if lane_flip:
+        rotate_pairs(psi, base, rows, x, offset, (True, lane_flip), angles, True)
+    elif plain:
+        rotate_pairs(psi, base, rows, x, offset, (False, 0), angles, True)
+    else:
+        rotate_pairs(psi, base, rows, x, offset, (False, 0), angles, False)
 
 
 @kernel
-def sum_single(psi: Any, lam: Any, base: int, rows: Any, flip: Any, zero: Any) -> Any:
-    """The generator's sum over the listed rows r and r ^ x for positive t."""
-    table, start, count = rows
+def undo_single(
+    psi: Any, lam: Any, base: int, rows: Any, flip: Any, c: Any, t: Any, plain: bool, zero: Any
+) -> Any:
+    """Undo one rotation on psi and lambda; returns the generator's sum for positive t."""
     x, lane_flip, even = flip
-    lanes = lanes_of(psi)
-    row = 2 * lanes
-    offset = lanes if even else 0
-    total = rest = zero
-    for m in range(start, start + count):
-        a = base + table[m] * row
-        b = base + (table[m] ^ x) * row
-        vb = exchange(load(psi, b + offset), lane_flip)
-        wb = exchange(load(psi, b + lanes - offset), lane_flip)
-        lb = exchange(load(lam, b + offset), lane_flip)
-        mb = exchange(load(lam, b + lanes - offset), lane_flip)
-        total = cross(load(lam, a), lb, load(psi, a), vb, total)
-        rest = cross(load(lam, a + lanes), mb, load(psi, a + lanes), wb, rest)
-    return total + signed(rest, even)
+    offset = lanes_of(psi) if even else 0
+    angles = c, t, signed(t, even)
+    # The flags are constants here, so that LLVM makes a loop without branches of each line.
+    if lane_flip:
+        sums = undo_pairs(psi, lam, base, rows, x, offset, (True, lane_flip), angles, True, zero)
+    elif plain:
+        sums = undo_pairs(psi, lam, base, rows, x, offset, (False, 0), angles, True, zero)
+    else:
+        sums = undo_pairs(psi, lam, base, rows, x, offset, (False, 0), angles, False, zero)
+    return sums[0] + signed(sums[1], even)
 
 
 # ---- one rotation inside rows ---------------------------------------------------------------------------------------

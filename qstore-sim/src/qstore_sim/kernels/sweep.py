@@ -49,7 +49,7 @@ from qstore_sim.program.layout import (
 )
 from qstore_sim.simd import kernel, lanes_of, spliced
 
-CHUNK_ROWS = 32
+CHUNK_ROWS = 64
 """Rows are shared out in multiples of this, see `observables`."""
 PATIENCE = 2000
 """Looks at the others' progress before the processor is offered to somebody else."""
@@ -63,7 +63,7 @@ def coset_count(program: Any, number: int) -> Any:
     return 1 << program.passes[number, COSET_BITS]
 
 
-@kernel
+@spliced
 def collect(program: Any, work: Any) -> None:
     """Turn the bins of all diagonals into derivatives."""
     for o in range(program.ops.shape[0]):
@@ -100,18 +100,18 @@ def valid_samples(program: Any, tile: int, lanes: int, inputs: Any) -> Any:
     return min(lanes >> lane_bits_of(program), inputs.batch[0] - first_sample(program, tile, lanes))
 
 
-@kernel
+@spliced
 def prepare(psi: Any, program: Any, inputs: Any, tile: int, shared_too: bool, work: Any) -> None:
     """All coefficients for a tile, the shared ones if asked for, and its start state."""
     lane_bits = lane_bits_of(program)
     if shared_too:
-        prepare_shared(program, inputs.shared, inputs.samples, work)
+        prepare_shared(program, inputs.shared, work)
     prepare_lanes(program, inputs, lane_bits, tile, shared_too, work)
     first = first_sample(program, tile, lanes_of(psi))
     start_state(psi, program.tables[0], lane_bits, program.tables[3], inputs.start, first)
 
 
-@kernel
+@spliced
 def read(
     psi: Any, program: Any, readout: Any, tile: int, rows: Any, inputs: Any, values: Any, work: Any
 ) -> None:
@@ -129,7 +129,7 @@ def read(
         write_amplitudes(psi, lane_bits, program.tables, first, valid, rows, values)
 
 
-@kernel
+@spliced
 def adjoint_start(
     psi: Any, lam: Any, program: Any, readout: Any, tile: int, inputs: Any, values: Any, rows: Any, work: Any
 ) -> None:
@@ -151,7 +151,7 @@ def adjoint_start(
         adjoint_from_amplitudes(lam, lane_bits, program.tables, first, valid, rows, inputs.cotangent)
 
 
-@kernel
+@spliced
 def finish(lam: Any, program: Any, tile: int, inputs: Any, gradients: Any, work: Any) -> None:
     """Write a tile's gradients from work.sums and, for a prepared start, from lambda."""
     lanes = lanes_of(lam)

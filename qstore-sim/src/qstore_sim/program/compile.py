@@ -7,6 +7,7 @@ index are lanes, and on nothing else. Circuits with channels or measurements are
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
 from qstore.circuit import Angle, Operation, Template
@@ -15,13 +16,17 @@ from qstore_sim.program.encode import Encoder
 from qstore_sim.program.frame import Frame
 from qstore_sim.program.lanes import Order, least_flipped
 from qstore_sim.program.lowering import lowered, lowered_unitary
-from qstore_sim.program.passes import Span, passes
+from qstore_sim.program.passes import BLOCK_QUBITS, WHOLE_QUBITS, Pass, Span, passes
+from qstore_sim.program.price import price
+from qstore_sim.program.relevance import relevant
 from qstore_sim.program.sequence import Dense, Diagonal, Item, Sequence
 
 SHARED_WIDTH = 6
-"""Most qubits' worth of phases in one shared table: 64 entries, and 64 bins of one cache line going backwards."""
+"""Most qubits' worth of phases in one shared table: 64 entries, and 64 bins of one vector going backwards."""
 LANE_WIDTH = 4
-"""As SHARED_WIDTH with per-sample angles, where each entry is two cache lines."""
+"""As SHARED_WIDTH with per-sample angles, where each entry is two vectors."""
+MANY_ITEMS = 200
+"""Circuits with more operations are cut into passes in fewer ways before one is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ def compile_program(
     *,
     with_phase: bool,
     lane_bits: int = 0,
+    read: Items[tuple[str, tuple[int, ...]]] | None = None,
 ) -> Program:
     """Compile a template.
 
@@ -68,6 +74,7 @@ def compile_program(
         trained: names of the parameters whose gradient is wanted.
         with_phase: whether the global phase is kept (a statevector is asked for).
         lane_bits: how many bits of the index go into the lanes, see `program.lanes`.
+        read: the Pauli strings (letters, qubits) whose expectations determine the outputs; None if all amplitudes count.
     """
     bits = template.n_qubits
     sequence = Sequence(bits, collect=False)
@@ -81,24 +88,47 @@ def compile_program(
         _append_phase(sequence)
     entries, shared, samples, n_shared, n_samples = _entries(template, per_sample)
     items, frame = sequence.items, sequence.frame
+    if read is not None:
+        items = relevant(items, [frame.pauli(letters, qubits) for letters, qubits in read], bits)
     if lane_bits and not starts:  # prepared amplitudes come in the order of the circuit's own qubits
         order = Order(least_flipped(items, bits, lane_bits), bits)
         items, frame = [order.item(item) for item in items], order.frame(frame)
-    encoder = Encoder(bits, lane_bits, lambda name, index: _shifted(entries[name], index), trained)
-    lane_names = {name for name, first in entries.items() if first < 0}
-    back_to = -1
-    for number, visit in enumerate(passes(items, bits - lane_bits, lane_bits, from_zero=not starts)):
-        visit.items = _split(visit.items, lane_names, lane_bits)
-        encoder.add_pass(visit)
-        if back_to < 0 and any(_is_trained(item, trained) for item in visit.items):
-            back_to = number
+    layouts = [
+        _encoded(
+            frame, Encoder(bits, lane_bits, lambda name, index: _shifted(entries[name], index), trained),
+            passes(items, bits - lane_bits, lane_bits, from_zero=not starts, block=block),
+            {name for name, first in entries.items() if first < 0}, trained,
+        )
+        for block in _block_sizes(len(items), bits - lane_bits)
+    ]  # fmt: skip
+    encoder, arrays, back_to = min(layouts, key=lambda layout: price(layout[1]))
     if any(parameter.name in trained for op in starts for parameter in op.parameters):
         back_to = 0
-    arrays = encoder.finished(frame.logical_index_tables())
     return Program(
         arrays, encoder.sizes(), frame, bits, shared, samples, n_shared, n_samples, tuple(starts),
         tuple(encoder.dense), back_to,
     )  # fmt: skip
+
+
+def _block_sizes(n_items: int, row_bits: int) -> list[int]:
+    """Dimensions of blocks to try; for long circuits not all, which would take too long."""
+    sizes = [BLOCK_QUBITS - 2, BLOCK_QUBITS - 1, BLOCK_QUBITS][0 if n_items <= MANY_ITEMS else 1 :]
+    if row_bits <= WHOLE_QUBITS:
+        sizes = [row_bits, *(size for size in sizes[:-1] if size < row_bits)]
+    return sizes
+
+
+def _encoded(
+    frame: Frame, encoder: Encoder, visits: list[Pass], lane_names: set[str], trained: frozenset[str]
+) -> tuple[Encoder, layout.ProgramArrays, int]:  # fmt: skip
+    """The encoder, its arrays, and the first pass that the backward sweep must reach; -1 for none."""
+    back_to = -1
+    for number, visit in enumerate(visits):
+        visit.items = _split(visit.items, lane_names, encoder.lane_bits)
+        encoder.add_pass(visit)
+        if back_to < 0 and any(_is_trained(item, trained) for item in visit.items):
+            back_to = number
+    return encoder, encoder.finished(frame.logical_index_tables()), back_to
 
 
 def _append(sequence: Sequence, op: Operation) -> None:

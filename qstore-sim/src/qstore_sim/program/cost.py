@@ -12,6 +12,7 @@ from typing import Any
 from qstore.batch import CircuitBatch
 from qstore_sim.program import layout
 from qstore_sim.program.compile import Program
+from qstore_sim.program.price import rows_of
 
 _TANGENT, _PLAIN = (
     8,
@@ -30,13 +31,14 @@ def flops(program: Program, *, backward: bool) -> float:
     """
     total = 0.0
     for number, visit in enumerate(program.arrays.passes):
-        rows = float(1 << visit[layout.DIMENSION])
+        rows = 1 << int(visit[layout.DIMENSION])
         cosets = 1 << visit[layout.COSET_BITS] if visit[layout.GATHERED] else 1
         ops = program.arrays.ops[visit[layout.OP_START] : visit[layout.OP_STOP]]
         for op in ops:
-            total += cosets * rows * _forward(program, op)
+            visited = float(cosets * rows_of(op, rows))
+            total += visited * _forward(program, op)
             if backward and number >= program.back_to >= 0:
-                total += cosets * rows * (2 * _forward(program, op) + _derivative(op))
+                total += visited * (2 * _forward(program, op) + _derivative(op))
     return total
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qstore.circuit import Angle
 from qstore_sim.program import layout
-from qstore_sim.program.pairing import paired
+from qstore_sim.program.pairing import Group, paired
 from qstore_sim.program.passes import Pass, Span
 from qstore_sim.program.sequence import Dense, Diagonal, Rotation, odd
 
@@ -43,6 +43,8 @@ class Encoder:
         self._lane_vectors = self._shared_numbers = self._bins = 0
         self._block_rows = 0
         self._covered = Span()
+        self._index = np.zeros(0, dtype=np.int64)
+        """Rows of a block that need not be zero after the operation that is being written."""
 
     def add_pass(self, visit: Pass) -> None:
         """Append a pass and its operations."""
@@ -50,7 +52,13 @@ class Encoder:
         for vector in visit.vectors:
             rows = np.concatenate([rows, rows ^ vector])
         start = len(self._ops)
+        self._index = np.arange(len(rows), dtype=np.int64)
+        support = visit.support.copy()
         for group in paired(visit.items, self.lane_bits):
+            if len(support) < self.n_bits - self.lane_bits:
+                for flip in _flips(group):
+                    support.add(flip >> self.lane_bits)
+                self._index = np.flatnonzero(support.rest(rows) == 0)
             if isinstance(group, tuple):
                 self._add_double(*group, visit)
             elif isinstance(group, Rotation):
@@ -100,7 +108,7 @@ class Encoder:
     # ---- operations ------------------------------------------------------------------------------------------------
 
     def _add_single(self, item: Rotation, visit: Pass) -> None:
-        index = np.arange(1 << len(visit.vectors), dtype=np.int64)
+        index = self._index
         x, z = self._flip(item, visit), self._parity(item.pauli.z, visit)
         rows = index[(index & (x & -x)) == 0] if x else index
         signs = _parities(rows, z)
@@ -114,7 +122,7 @@ class Encoder:
         self._ops.append(row)
 
     def _add_double(self, first: Rotation, second: Rotation, visit: Pass) -> None:
-        index = np.arange(1 << len(visit.vectors), dtype=np.int64)
+        index = self._index
         x = [self._flip(item, visit) for item in (first, second)]
         z = [self._parity(item.pauli.z, visit) for item in (first, second)]
         # Of each four rows one that stands for them: the one with the fewest minus signs.
@@ -175,8 +183,10 @@ class Encoder:
         row = [0] * layout.OP_COLUMNS
         row[layout.KIND], row[layout.FIRST] = layout.DIAGONAL, numbers[0][0]
         row[layout.N_ROTATIONS] = len(masks)
-        row[layout.TABLE], row[layout.WIDTH] = self._store(phase_index), len(basis)
-        row[layout.COUNTS] = len(index)
+        entries, counts = np.unique(phase_index, return_counts=True)  # of a linear map: as many rows for each
+        by_entry = np.argsort(phase_index, kind="stable")
+        row[layout.TABLE], row[layout.WIDTH] = self._store(np.concatenate([entries, by_entry])), len(basis)
+        row[layout.COUNTS], row[layout.COUNTS + 1] = len(entries), int(counts[0])
         row[layout.TRAINED], row[layout.PER_LANE] = trained, lane
         row[layout.COEFFICIENT] = self._room(lane, 2 << len(basis))
         row[layout.MASKS] = self._mask(basis + codes)
@@ -194,7 +204,7 @@ class Encoder:
         local = [_coordinates(flip >> self.lane_bits, visit.pivots) for flip in flips]
         parities = [self._parity(row, visit) for row in item.rows]
         changes = [sum((flip & row).bit_count() % 2 << q for q, row in enumerate(parities)) for flip in local]
-        index = np.arange(1 << len(visit.vectors), dtype=np.int64)
+        index = self._index
         origins = np.unique(np.min([index ^ flip for flip in local], axis=0))
         row = [0] * layout.OP_COLUMNS
         row[layout.KIND], row[layout.FIRST] = layout.DENSE, len(self.dense)
@@ -263,12 +273,16 @@ def _matrix(rows: list[list[int]], columns: int) -> NDArray[np.int64]:
 
 def _marked(rows: NDArray[np.int64], visit: Pass) -> NDArray[np.int64]:
     """~row instead of row where the state is zero before the pass, which is so for all cosets alike."""
-    if visit.support is None:
-        return rows
-    rest = rows.copy()
-    for pivot, member in visit.support.basis.items():
-        rest ^= (rest >> pivot & 1) * member
-    return np.where(rest == 0, rows, ~rows)
+    return np.where(visit.support.rest(rows) == 0, rows, ~rows)
+
+
+def _flips(group: Group) -> tuple[int, ...]:
+    """The masks that a group of operations flips rows and lanes by."""
+    if isinstance(group, tuple):
+        return group[0].pauli.x, group[1].pauli.x
+    if isinstance(group, Rotation):
+        return (group.pauli.x,)
+    return group.flips if isinstance(group, Dense) else ()
 
 
 def _coordinates(vector: int, pivots: tuple[int, ...]) -> int:

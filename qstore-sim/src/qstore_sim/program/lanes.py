@@ -11,6 +11,7 @@ a register, which costs a little; so the bits that are flipped least become lane
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from qstore_sim.program.frame import Frame, Pauli
 from qstore_sim.program.sequence import Dense, Diagonal, Item, Rotation
@@ -21,6 +22,7 @@ SAMPLE_BITS = 12
 """Sampled runs put samples in all lanes up to this size and one sample beyond, whatever the batch."""
 
 
+@lru_cache(maxsize=1024)
 def lane_bits_for(batch: int, n_bits: int, lanes: int) -> int:
     """How many bits of the index go into the lanes for the least time.
 

@@ -29,7 +29,7 @@ KIND = 0
 FIRST = 1  # first of its entries in `rotations`; for DENSE its number
 N_ROTATIONS = 2
 TABLE = 3  # where its rows stand in `table`
-COUNTS = 4  # rotations: rows with signs ++, +-, -+, -- of the two rotations; others: number of rows in all
+COUNTS = 4  # rotations: rows with signs ++, +-, -+, -- of the two rotations; DIAGONAL: phases, rows of each; DENSE: rows
 CROSS = (
     8  # DOUBLE: whether the sign of the first rotation changes along the flip of the second, and the reverse
 )
@@ -103,6 +103,7 @@ class Work(NamedTuple):
         signs: for each mask on the lanes' bits a vector of +1 and -1.
         numbers, vectors: coefficients that all lanes share, and others.
         cosines: (cos, sin) of half of each rotation's angle; scales: see `coefficients.balance`.
+        angles, lane_cosines, lane_sines: halves of the angles that differ between samples, and their cosines and sines.
     """
 
     block: Any
@@ -119,6 +120,9 @@ class Work(NamedTuple):
     cosines: Floats
     scales: Floats
     spare64: Floats
+    angles: Floats
+    lane_cosines: Floats
+    lane_sines: Floats
 
 
 class Sizes(NamedTuple):
@@ -155,7 +159,7 @@ class Inputs(NamedTuple):
     Attributes:
         shared: (entries,) of shared bindings; samples: (batch, entries) of per-sample ones; batch: (1,).
         dense: (batch or 1, numbers) matrices of the dense operations, (re, im) row by row.
-        start: (batch or 1, 2 * 2**n) prepared amplitudes, or no rows for |0...0>.
+        start: (batch or 1, 2 * 2**n) prepared amplitudes, 2**n where they are real, or no rows for |0...0>.
         cotangent: (batch, width) upstream gradient.
     """
 
@@ -168,7 +172,9 @@ class Inputs(NamedTuple):
 
 
 class GradientArrays(NamedTuple):
-    """Where gradients go: shared (tiles, entries), samples (batch, entries), start (batch or 0, 2 * 2**n)."""
+    """Where gradients go: shared (tiles, entries), samples (batch, entries), start (batch or 0, 2 * 2**n or, where
+    the amplitudes are real, 2**n).
+    """
 
     shared: Floats
     samples: Floats
