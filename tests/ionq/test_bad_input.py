@@ -110,12 +110,6 @@ def circuits():
         "measured inside": (mid, {}, "does not run measurements inside a circuit"),
         "reset": (qs.QuantumCircuit(1).reset(0), {}, "does not run channels or reset"),
         "a channel": (qs.QuantumCircuit(1).depolarizing(0, p=0.1), {}, "does not run channels or reset"),
-        "native and QIS mixed": (
-            qs.QuantumCircuit(2).gpi(0, 0.1).h(0).ms(0, 1, 0, 0, 1),
-            {},
-            "mixes the native gates",
-        ),
-        "native then h": (qs.QuantumCircuit(1).gpi(0, 0.1).h(0), {}, "mixes the native gates"),
     }
 
 

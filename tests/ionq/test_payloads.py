@@ -13,8 +13,11 @@ from judges.random_circuits import random_circuit, random_unitary
 from qstore.batch import CircuitBatch
 from qstore.circuit import GATES, GateKind, Operation, Template
 from qstore.errors import CapabilityError
+from qstore_ionq.asking import ask
+from qstore_ionq.devices import device_for
+from qstore_ionq.options import Settings
 from qstore_ionq.qis import LOWERED, QIS_GATES, WORDS, lower_to_qis
-from qstore_ionq.rendering import NATIVE_GATES, is_native, render_native, render_qis
+from qstore_ionq.rendering import NATIVE_GATES, render_native, render_qis
 from qstore_ionq.wire import dump
 
 EXACT = 1e-12
@@ -158,14 +161,15 @@ def test_a_change_of_the_measured_basis_stays_native(basis):
         assert np.abs(measured - np.abs(state) ** 2).max() < 1e-10
 
 
-def test_a_mixture_of_native_and_other_gates_is_refused_with_the_ways_out():
-    assert is_native(qs.QuantumCircuit(1).gpi(0, 0.1).freeze())
-    assert not is_native(qs.QuantumCircuit(1).h(0).freeze())
-    assert not is_native(qs.QuantumCircuit(1).freeze())
-    with pytest.raises(
-        CapabilityError, match=r"mixes the native gates \['ms'\] with \['h'\].*gateset='native'"
-    ):
-        is_native(qs.QuantumCircuit(2).h(0).ms(0, 1, 0, 0, 0.5).freeze())
+@pytest.mark.parametrize(("device", "gateset"), [("ionq.simulator", "qis"), ("ionq.aria-1", "native")])
+def test_a_mixture_of_native_and_other_gates_is_written_as_one_or_the_other(device, gateset):
+    """The service takes no mixture in one circuit, and the gates of both kinds are declared: so all become one kind."""
+    circuit = qs.QuantumCircuit(2).h(0).gpi2(1, 0.3).ms(0, 1, 0, 0, 0.5)
+    batch = CircuitBatch.of(circuit, shots=10)
+    rendering = ask(batch, device_for(device), Settings()).parts[0].rendering
+    assert rendering.gateset == gateset
+    if gateset == "qis":
+        check(batch, rendering)
 
 
 def test_an_empty_circuit_is_sent_as_one_that_does_nothing():

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the framework layers add to the engine's own step, and how they stand beside others': `python -m bench.layers`.
+
+One model for all: RY(x) on 8 qubits, 4 layers of RY, RZ and linear CNOTs, <Z> on every qubit, batch 256, single
+precision, loss sum(values * g), gradients of inputs and weights. The engine's own step is what a loop without a framework
+does: run the batch, form the cotangent, call the backend's vjp. Columns take turns round by round, so that a machine that
+slows down slows down all of them; ratios are medians over rounds. Values and gradients must agree first. A column is a row
+of COLUMNS: a name and what builds its step; one whose library is missing is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.report import machine, milliseconds, rows
+
+Array = NDArray[Any]
+Found = tuple[Array, Array, Array]
+AGREEMENT = 1e-4
+TURN_S = 0.1
+PAUSE_S = 0.02  # between turns: lets the thread pool of the column before stop spinning
+THREADS: int | None = None
+WANTED_OVERHEAD, WANTED_RATIO = 1.15, 10.0
+
+
+class Model(NamedTuple):
+    """What all columns compute, and the numbers that they get."""
+
+    qubits: int
+    depth: int
+    batch: int
+
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """x (B, n), weights (depth, n, 2), the factors g (B, n) of the loss."""
+        random = np.random.default_rng(20)
+        n = self.qubits
+        x = random.random((self.batch, n))
+        w = random.normal(0, 0.5, (self.depth, n, 2))
+        return x, w, random.standard_normal((self.batch, n))
+
+
+def circuit_of(model: Model) -> Any:
+    """Our circuit of the model."""
+    import qstore as qs
+
+    n = model.qubits
+    x, w = qs.Parameter("x", (n,)), qs.Parameter("weights", (model.depth, n, 2))
+    circuit = qs.QuantumCircuit(n)
+    for q in range(n):
+        circuit.ry(q, x[q])
+    for layer in range(model.depth):
+        for q in range(n):
+            circuit.ry(q, w[layer, q, 0]).rz(q, w[layer, q, 1])
+        for q in range(n - 1):
+            circuit.cx(q, q + 1)
+    return circuit
+
+
+@cache
+def _backend() -> Any:
+    """One for all columns: their thread pools would get in each other's way."""
+    import qstore as qs
+
+    return qs.get_backend("statevector", precision="single", threads=THREADS)
+
+
+def engine(model: Model) -> Callable[[], Found]:
+    """No framework: run, cotangent, vjp."""
+    import qstore as qs
+
+    backend, circuit = _backend(), circuit_of(model).freeze()
+    x, w, g = model.arrays()
+    outputs = qs.Expectations([qs.Z(q) for q in range(model.qubits)])
+
+    def step() -> Found:
+        batch = qs.CircuitBatch.of(circuit, {"x": x, "weights": w}, outputs)
+        values = backend.run_sync(batch).values
+        _, gradients = backend.vjp_sync(batch, np.asarray(g, dtype=values.dtype))
+        return values, gradients["x"], gradients["weights"]
+
+    return step
+
+
+def sweep(model: Model) -> Callable[[], Found]:
+    """The vjp alone: only for a cotangent that is known before the values are."""
+    import qstore as qs
+
+    backend, circuit = _backend(), circuit_of(model).freeze()
+    x, w, g = model.arrays()
+    outputs = qs.Expectations([qs.Z(q) for q in range(model.qubits)])
+
+    def step() -> Found:
+        batch = qs.CircuitBatch.of(circuit, {"x": x, "weights": w}, outputs)
+        result, gradients = backend.vjp_sync(batch, g)
+        return result.values, gradients["x"], gradients["weights"]
+
+    return step
+
+
+def _torch_step(layer: Any, weights: Any, model: Model) -> Callable[[], Found]:
+    import torch
+
+    x, w, g = (torch.tensor(array, dtype=torch.float32) for array in model.arrays())
+    x.requires_grad_()
+    with torch.no_grad():
+        weights.copy_(w)
+
+    def step() -> Found:
+        x.grad = weights.grad = None
+        values = layer(x)
+        (values * g).sum().backward()
+        return values.detach().numpy(), x.grad.numpy(), weights.grad.numpy()
+
+    return step
+
+
+def quantum_layer(model: Model) -> Callable[[], Found]:
+    """Our layer of any circuit."""
+    from qstore_torch import QuantumLayer
+
+    layer = QuantumLayer(circuit_of(model), backend=_backend())
+    return _torch_step(layer, layer.weights["weights"], model)
+
+
+def feature_extractor(model: Model) -> Callable[[], Found]:
+    """Our layer with a name; every second layer entangles in reverse, so it is a circuit of its own."""
+    from qstore_torch import QuantumFeatureExtractor
+
+    layer = QuantumFeatureExtractor(
+        model.qubits, model.depth, "linear", measurement_bases="Z", backend=_backend()
+    )
+    return _torch_step(layer, layer.weights["weights"], model)
+
+
+def pennylane_layer(model: Model) -> Callable[[], Found]:
+    """PennyLane's TorchLayer as its documentation makes it: default.qubit, backpropagation."""
+    import pennylane as qml
+
+    n = model.qubits
+
+    def circuit(inputs: Any, weights: Any) -> Any:
+        qml.AngleEmbedding(inputs, wires=range(n), rotation="Y")
+        for layer in range(model.depth):
+            for q in range(n):
+                qml.RY(weights[layer, q, 0], wires=q)
+                qml.RZ(weights[layer, q, 1], wires=q)
+            for q in range(n - 1):
+                qml.CNOT(wires=[q, q + 1])
+        return [qml.expval(qml.PauliZ(q)) for q in range(n)]
+
+    node = qml.QNode(circuit, qml.device("default.qubit", wires=n))
+    layer = qml.qnn.TorchLayer(node, {"weights": (model.depth, n, 2)})
+    return _torch_step(layer, layer.weights, model)
+
+
+COLUMNS: Mapping[str, Callable[[Model], Callable[[], Found]]] = {
+    "engine, run + vjp": engine,
+    "engine, vjp alone": sweep,
+    "qstore_torch.QuantumLayer": quantum_layer,
+    "qstore_torch.QuantumFeatureExtractor": feature_extractor,
+    "PennyLane TorchLayer": pennylane_layer,
+}
+"""Name to what builds a step for a model."""
+REFERENCE = "engine, run + vjp"
+OTHER_CIRCUIT = {"qstore_torch.QuantumFeatureExtractor"}
+"""Not compared number by number: the same gates in another order."""
+
+
+def measure(model: Model, rounds: int, wanted: list[str]) -> tuple[dict[str, list[float]], list[str]]:
+    """Seconds of a step by column and round, and a line for each column that is missing or disagrees."""
+    steps, lines, reference = {}, [], None
+    for name in wanted:
+        try:
+            step = COLUMNS[name](model)
+        except ImportError as error:
+            lines.append(f"{name}: left out, {error}")
+            continue
+        found = step()
+        reference = found if name == REFERENCE else reference
+        if reference is not None and name not in OTHER_CIRCUIT:
+            worst = max(float(np.abs(a - b).max()) for a, b in zip(found, reference, strict=True))
+            if worst > AGREEMENT:
+                lines.append(f"{name}: differs from {REFERENCE} by {worst:.1g}")
+        step()
+        steps[name] = step
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    order = list(steps)
+    for index in range(rounds):
+        for name in order[index % len(order) :] + order[: index % len(order)]:
+            time.sleep(PAUSE_S)
+            steps[name]()
+            turn, start = [], time.perf_counter()
+            while not turn or time.perf_counter() - start < TURN_S:
+                before = time.perf_counter()
+                steps[name]()
+                turn.append(time.perf_counter() - before)
+            times[name].append(median(turn))
+    return times, lines
+
+
+def ratio(times: Mapping[str, list[float]], name: str, to: str) -> float:
+    """The median over rounds of the ratios of two columns."""
+    return median(a / b for a, b in zip(times[name], times[to], strict=True))
+
+
+def main() -> int:
+    """Print the table; 1 if a column disagrees."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--qubits", type=int, default=8)
+    parser.add_argument("--depth", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, help="of the engine and of torch; by default all processors")
+    parser.add_argument("--columns", help="comma-separated parts of the names of columns; by default all")
+    given = parser.parse_args()
+    global THREADS  # noqa: PLW0603  # the columns are built from it
+    THREADS = given.threads
+    if given.threads is not None:
+        import torch
+
+        torch.set_num_threads(given.threads)
+    asked = given.columns.split(",") if given.columns else [""]
+    wanted = [name for name in COLUMNS if any(part in name for part in asked)]
+    model = Model(given.qubits, given.depth, given.batch)
+    times, lines = measure(model, given.rounds, wanted)
+    cells = []
+    for name, column in times.items():
+        cells.append([name, milliseconds(median(column)), f"{ratio(times, name, REFERENCE):.2f}",
+                      f"{ratio(times, name, 'qstore_torch.QuantumLayer'):.1f}"])  # fmt: skip
+    head = f"{model.qubits} qubits, depth {model.depth}, batch {model.batch}; {machine()}"
+    print(rows(head, cells, ["column", "step, ms", "of the engine's", "of QuantumLayer's"]))
+    overhead = ratio(times, "qstore_torch.QuantumLayer", REFERENCE)
+    print(f"\nQuantumLayer adds {100 * (overhead - 1):.0f} % to the engine's own step (at most {100 * (WANTED_OVERHEAD - 1):.0f} %).")
+    if "PennyLane TorchLayer" in times:
+        factor = ratio(times, "PennyLane TorchLayer", "qstore_torch.QuantumLayer")
+        print(f"PennyLane's TorchLayer takes {factor:.0f} times as long (at least {WANTED_RATIO:.0f}).")
+    print("\n".join(lines))
+    return int(any("differs" in line for line in lines))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
