@@ -329,9 +329,9 @@ def test_a_failure_in_the_backend_reaches_the_caller_as_it_is():
         qs.run(circuit(), bindings(), backend=Fails())
 
 
-def test_the_default_backend_comes_from_the_environment_or_is_the_simulator(monkeypatch):
+def test_the_default_backend_comes_from_the_environment_or_is_the_router(monkeypatch):
     monkeypatch.delenv("QSTORE_BACKEND", raising=False)
-    assert default_backend_name() == "statevector"
+    assert default_backend_name() == "auto"
     monkeypatch.setenv("QSTORE_BACKEND", "elsewhere")
     assert default_backend_name() == "elsewhere"
     with pytest.raises(qs.errors.BackendUnavailable, match="No backend named 'elsewhere'"):

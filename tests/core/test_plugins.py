@@ -2,7 +2,7 @@
 """The door: what gets in, what is refused and why, and that a broken plugin breaks nothing else."""
 
 import textwrap
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import EntryPoint, distributions, entry_points
 from itertools import count
 
 import pytest
@@ -14,7 +14,7 @@ from qstore.plugins.backends import _called, _missing
 from qstore.plugins.versions import incompatibility
 
 numbers = count()
-CORE = EntryPoint("core", "qstore.plugins.builtin", "qstore")
+(CORE,) = [point for point in entry_points(group="qstore") if point.value == "qstore.plugins.builtin"][:1]
 HEADER = """
 from qstore.batch import Capabilities
 from qstore.plugins import BackendSpec, CommandSpec, GradientSpec, hookimpl
@@ -54,9 +54,14 @@ def reasons(loaded):
     return [str(broken) for broken in loaded.broken]
 
 
+def foreign(loaded):
+    """The names of backends that are not the core's own."""
+    return [name for name in loaded.backends.names if name != "auto"]
+
+
 def assert_only_bad_is_lost(loaded, reason):
-    assert loaded.backends.names == ["better", "good"]
-    assert loaded.gradient_methods.names == ["adjoint", "finite_difference", "parameter_shift"]
+    assert foreign(loaded) == ["better", "good"]
+    assert {"adjoint", "finite_difference", "parameter_shift"} <= set(loaded.gradient_methods.names)
     (broken,) = loaded.broken
     assert (broken.plugin, broken.distribution) == ("bad-point", "bad 1.0")
     assert reason in broken.reason, broken.reason
@@ -94,7 +99,7 @@ def test_a_good_plugin_is_listed_with_its_distribution(installed):
     loaded = read_plugins(installed(good=GOOD))
     assert loaded.broken == ()
     assert "good 1.0" in loaded.distributions
-    (entry,) = loaded.backends
+    (entry,) = (each for each in loaded.backends if each.spec.name != "auto")
     assert entry.distribution == "good 1.0"
     assert loaded.backends.get("better") is loaded.backends.get("good") is entry
     assert loaded.backends.get("best") is None
@@ -102,53 +107,94 @@ def test_a_good_plugin_is_listed_with_its_distribution(installed):
 
 def test_one_bad_spec_costs_only_itself(installed):
     loaded = read_plugins(installed(both=offering("backend('bad', api_version=(9, 0))", "backend('fine')")))
-    assert loaded.backends.names == ["fine"]
+    assert foreign(loaded) == ["fine"]
     assert len(loaded.broken) == 1
 
 
-def test_of_two_free_namesakes_the_first_by_entry_point_is_used(installed):
-    twin = offering("backend('twin', capabilities=FREE)")
-    points = installed(zeta=twin, alpha=twin)
+@pytest.mark.parametrize("one", ["PAID", "FREE", "None"])
+@pytest.mark.parametrize("two", ["PAID", "FREE"])
+def test_a_name_that_two_distributions_claim_is_nobodys_and_the_error_names_both(installed, one, two):
+    points = installed(alpha=offering(f"backend('twin', capabilities={one})"),
+                       zeta=offering(f"backend('twin', capabilities={two})", "backend('single')"))  # fmt: skip
+    sentence = (
+        "The name 'twin' is claimed by alpha 1.0 and zeta 1.0, so neither gets it. Uninstall one, or say in "
+    )
     for order in (points, points[::-1]):
         loaded = read_plugins(order)
-        assert loaded.backends.get("twin").distribution == "alpha 1.0"
-        assert reasons(loaded) == [
-            "plugin 'zeta-point' of zeta 1.0: 'twin' is taken by alpha 1.0, which is used; uninstall one of the two"
-        ]
+        assert foreign(loaded) == ["single"]
+        assert [entry.spec.name for entry in loaded.backends] == ["auto", "single"]
+        with pytest.raises(PluginError) as caught:
+            loaded.backends.get("twin")
+        assert str(caught.value).startswith(sentence)
+        assert reasons(loaded)[0].startswith(f"plugin 'zeta-point' of zeta 1.0: {sentence}")
 
 
-@pytest.mark.parametrize(
-    ("one", "two"), [("PAID", "FREE"), ("FREE", "PAID"), ("PAID", "PAID"), ("None", "FREE")]
-)
-def test_of_two_namesakes_of_which_one_may_cost_money_neither_is_used(installed, one, two):
-    loaded = read_plugins(installed(alpha=offering(f"backend('twin', capabilities={one})"),
-                                    zeta=offering(f"backend('twin', capabilities={two})")))  # fmt: skip
-    assert loaded.backends.get("twin") is None
-    assert "the paid backend name 'twin' is claimed by alpha 1.0 too; refused for both" in reasons(loaded)[0]
-
-
-def test_a_third_namesake_of_a_paid_backend_does_not_slip_in(installed):
+def test_a_third_namesake_does_not_slip_in(installed):
     body = offering("backend('twin', capabilities=PAID)")
     loaded = read_plugins(installed(a=body, b=body, c=offering("backend('twin', capabilities=FREE)")))
-    assert loaded.backends.get("twin") is None
+    with pytest.raises(PluginError, match=r"claimed by a 1.0 and b 1.0 and c 1.0, so none gets it"):
+        loaded.backends.get("twin")
     assert len(loaded.broken) == 2
+
+
+def test_a_name_of_the_core_is_not_for_taking(installed):
+    body = """
+    @hookimpl
+    def qstore_gradient_methods():
+        return [GradientSpec(name="adjoint", summary="s", factory="m:f", api_version=(1, 0))]
+    """
+    loaded = read_plugins(installed(alpha=body))
+    assert loaded.gradient_methods.get("adjoint").distribution.startswith("qstore-core ")
+    assert "'adjoint' is a name of the core's own" in reasons(loaded)[0]
+
+
+def test_choosing_plugins_settles_who_gets_a_name(installed, monkeypatch):
+    points = installed(alpha=offering("backend('twin')"), zeta=offering("backend('twin')"))
+    monkeypatch.setenv("QSTORE_PLUGINS", "zeta")
+    loaded = read_plugins(points)
+    assert loaded.backends.get("twin").distribution == "zeta 1.0"
+    assert loaded.broken == ()
 
 
 def test_an_alias_that_repeats_the_name_does_no_harm(installed):
     loaded = read_plugins(
         installed(good=offering("backend('n', capabilities=PAID, aliases=('n', 'm', 'm'))"))
     )
-    assert loaded.backends.names == ["m", "n"]
+    assert foreign(loaded) == ["m", "n"]
     assert loaded.broken == ()
 
 
 def test_the_environment_limits_what_is_loaded(installed, monkeypatch):
     points = installed(good=GOOD, bad="raise RuntimeError")
-    monkeypatch.setenv("QSTORE_PLUGINS", "core, good-point")
-    assert read_plugins(points).backends.names == ["better", "good"]
-    assert read_plugins(points).broken == ()
+    for chosen in ("core, good-point", "good", " good-point ,"):
+        monkeypatch.setenv("QSTORE_PLUGINS", chosen)
+        assert foreign(read_plugins(points)) == ["better", "good"]
+        assert read_plugins(points).broken == ()
     monkeypatch.setenv("QSTORE_PLUGINS", "")
-    assert read_plugins(points).gradient_methods.names == []
+    assert foreign(read_plugins(points)) == []
+    assert (
+        "parameter_shift" in read_plugins(points).gradient_methods.names
+    )  # the core's own always come along
+
+
+def test_a_name_in_the_environment_that_is_not_installed_is_reported(installed, monkeypatch):
+    monkeypatch.setenv("QSTORE_PLUGINS", "good, goof")
+    (broken,) = read_plugins(installed(good=GOOD)).broken
+    assert broken.reason == "QSTORE_PLUGINS names 'goof', and no such plugin is installed"
+
+
+@pytest.mark.parametrize(
+    ("body", "trouble"),
+    [
+        ("raise RuntimeError('no licence')", "broken"),
+        ("import no_such_module_anywhere", "missing dependency"),
+        (offering("backend('old', api_version=(0, 9))"), "wrong API version"),
+    ],
+)
+def test_the_kind_of_trouble_comes_with_a_remedy(installed, body, trouble):
+    (broken,) = read_plugins(installed(bad=body)).broken
+    assert broken.trouble == trouble
+    assert broken.remedy
 
 
 def test_an_entry_point_listed_twice_is_loaded_once(installed):

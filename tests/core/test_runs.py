@@ -14,7 +14,8 @@ import pytest
 import qstore as qs
 from qstore.batch import current_run, process_rank, runs, state_home
 from qstore.batch.runs import Run, is_random_name
-from qstore.errors import OptionError
+from qstore.cli import main
+from qstore.errors import ConfigurationError, OptionError
 
 
 def circuit():
@@ -207,6 +208,25 @@ def test_a_script_that_is_started_again_draws_the_same_seeds():
 
     assert started(QSTORE_RUN="again") == started(QSTORE_RUN="again") != started(QSTORE_RUN="other")
     assert started() != started()
+
+
+def test_a_user_without_a_home_is_told_what_to_set_and_free_circuits_run(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("QSTORE_HOME", "XDG_STATE_HOME", "QSTORE_CONFIG", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigurationError, match=r"no home folder.*QSTORE_HOME"):
+        state_home()
+    assert main(["costs"]) == main(["jobs", "list"]) == 1
+    assert main(["config"]) == main(["config", "--json"]) == main(["cache"]) == 0
+    from qstore.routing.throughput import shared_memory
+
+    shared_memory().note("statevector", "exact", 4, estimated_s=0.001, measured_s=0.008)
+    shared_memory().save()
+    assert shared_memory().factor("statevector", "exact", 4) == 8.0
 
 
 def test_the_state_folder_is_where_the_environment_says(monkeypatch, tmp_path):

@@ -104,7 +104,16 @@ def test_training_with_it_reaches_the_minimum_of_a_small_problem():
 
 @pytest.mark.parametrize(
     "options",
-    [{"warmup": -1}, {"interval": 0}, {"window": 3}, {"window": 0}, {"converging": 0.1, "stalled": 0.2}],
+    [
+        {"warmup": -1},
+        {"interval": 0},
+        {"window": 3},
+        {"window": 0},
+        {"window": 2.0},
+        {"warmup": 1.5},
+        {"stalled": "none"},
+        {"converging": 0.1, "stalled": 0.2},
+    ],
 )
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(OptionError):

@@ -71,6 +71,8 @@ def test_configs_compare_and_show_what_they_say():
             "No gradient method named 'finite_diff'. Did you mean 'finite_difference'",
         ),
         ({"method": "finite_difference", "options": {"form": "backward"}}, "form must be one of"),
+        ({"method": "finite_difference", "epsilon": "1e-3"}, "epsilon must be a positive number, got '1e-3'"),
+        ({"method": "natural", "options": {"ridge": True}}, "ridge must be a positive number, got True"),
         ({"method": "spsa", "samples": -1}, "samples must be an integer from 1 up, got -1"),
         (
             {"method": "spsa", "options": None},
@@ -81,6 +83,21 @@ def test_configs_compare_and_show_what_they_say():
 def test_a_mistake_shows_where_it_is_written(arguments, text):
     with pytest.raises(OptionError, match=text):
         GradientConfig(**arguments)
+
+
+@pytest.mark.parametrize("step", [-1, 0.5, True, "3"])
+@pytest.mark.parametrize("method", ["parameter_shift", "spsa", "adaptive"])
+def test_a_step_is_a_whole_number_whatever_the_method(method, step):
+    with pytest.raises(OptionError, match="step, which counts training steps, must be an integer from 0 up"):
+        vjp(mixed(), mixed_bindings(), OUTPUTS[0], gradient_method=method, step=step)
+
+
+def test_a_step_may_be_one_of_numpys_integers():
+    given = [
+        vjp(mixed(), mixed_bindings(), OUTPUTS[0], gradient_method="spsa", step=step)
+        for step in (3, np.int64(3))
+    ]
+    np.testing.assert_array_equal(given[0].gradients["w"], given[1].gradients["w"])
 
 
 @pytest.mark.parametrize("method", ["parameter_shift", "finite_difference", "spsa", "natural", "adaptive"])

@@ -35,7 +35,7 @@ def test_the_step_shrinks_the_move_by_the_stated_power():
     for step in (0, 1, 9):
         above, _ = moved(Spsa(0.1, decay=0.5), step=step)["w"] - mixed_bindings()["w"]
         np.testing.assert_allclose(np.abs(above), 0.1 / (step + 1) ** 0.5)
-    with pytest.raises(OptionError, match="step counts training steps from 0 up, got -1"):
+    with pytest.raises(OptionError, match="must be an integer from 0 up, got -1"):
         moved(Spsa(), step=-1)
 
 
@@ -98,6 +98,7 @@ def test_more_than_sixty_four_entries_take_more_than_one_word():
     ("options", "text"),
     [
         ({"epsilon": 0}, "epsilon must be a positive number, got 0"),
+        ({"epsilon": True}, "epsilon must be a positive number, got True"),
         ({"samples": 0}, "samples must be an integer from 1 up, got 0"),
         ({"samples": 1.5}, "samples must be an integer from 1 up, got 1.5"),
         ({"seed": -1}, "seed must be an integer from 0"),

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which backend is chosen: a table of candidates, preferences and requests, and the reasons for who is left out."""
 
+import asyncio
 import pickle
 import subprocess
 import sys
+import threading
 from copy import deepcopy
 
 import numpy as np
@@ -12,8 +14,9 @@ import pytest
 import qstore as qs
 from qstore.batch import CircuitBatch, Estimate
 from qstore.errors import BackendUnavailable, BudgetExceeded, CapabilityError, OptionError
-from qstore.routing import BackendRouter, CostOptimizer
+from qstore.routing import BackendRouter, CostOptimizer, decisions
 from qstore.routing.scores import Weights, score
+from qstore.routing.selection import select
 from routing.fakes import Fake, NativeFake, SavingFake, SyncFake
 
 Z = qs.Expectations([qs.Z(0)])
@@ -92,8 +95,12 @@ def test_decisions(candidates, request_, options, name):
     assert (result.notes == ()) == (name != "free" or policy is None)
 
 
-@pytest.mark.parametrize("n", [1, 4, 10, 16, 20])
-@pytest.mark.parametrize("shots", [None, 1000])
+LARGE = pytest.param(20, None, marks=pytest.mark.slow)  # loads every simulator, to compare
+
+
+@pytest.mark.parametrize(
+    ("n", "shots"), [(1, None), (4, None), (10, None), (16, None), LARGE, (1, 1000), (16, 1000), (20, 1000)]
+)
 def test_the_embedded_simulator_is_chosen_by_default_even_with_a_budget(n, shots):
     asked = CircuitBatch.of(qs.QuantumCircuit(n).h(0).rx(0, 0.3), shots=shots)
     assert BackendRouter().explain(asked).chosen == "statevector"
@@ -301,6 +308,30 @@ def test_candidates_that_can_hardly_be_better_are_not_asked():
     router = BackendRouter(candidates=[good, other], memory=False)
     assert router.explain(batch()).rows[1].reason == "could hardly beat 'good'; not asked"
     assert (good.estimates, other.estimates) == (1, 0)
+
+
+def test_no_library_is_loaded_for_work_that_is_done_before_it_would_be():
+    """Not even where the simulator at hand takes milliseconds; instances cost nothing to ask."""
+    asked = CircuitBatch.of(circuit(16), {"t": np.zeros(100)}, shots=100)
+    explanation = BackendRouter(memory=False).explain(asked)
+    assert explanation.chosen == "statevector"
+    assert 0.001 < explanation.rows[0].seconds < 1
+    assert {row.backend for row in explanation.rows if "not asked" in row.reason} >= {"cirq"}
+    slow, quick = Fake("slow", seconds=0.5, max_qubits=20), Fake("quick", seconds=0.1, max_qubits=20)
+    assert BackendRouter(candidates=[slow, quick], memory=False).explain(asked).chosen == "quick"
+
+
+def test_a_selection_does_not_hold_up_the_event_loop(monkeypatch):
+    """Making a backend may import its libraries for seconds; other coroutines go on."""
+    seen = []
+    monkeypatch.setattr(
+        decisions, "select", lambda *a, **k: seen.append(threading.current_thread()) or select(*a, **k)
+    )
+    router = BackendRouter(candidates=[NativeFake("one")], memory=False)
+    asyncio.run(qs.run_async(circuit(2), {"t": 0.3}, Z, backend=router))
+    asyncio.run(router.vjp(CircuitBatch.of(circuit(2), {"t": 0.3}, Z), np.ones((1, 1))))
+    assert len(seen) == 2
+    assert threading.main_thread() not in seen
 
 
 def test_decisions_are_kept_and_can_be_forgotten():

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import qstore as qs
-from qstore.routing import BackendRouter
+from qstore.routing import BackendRouter, throughput
 from qstore.routing.throughput import Throughput, shared_memory
 from routing.fakes import Fake, SyncFake
 
@@ -89,6 +89,32 @@ def test_a_file_that_cannot_be_read_is_started_afresh(path, content):
     assert memory.factor("a", "exact", 4) == 8
     memory.save()
     assert json.loads(path.read_text())["entries"] == [["a", "exact", 1, 3.0]]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_another_thread_measures_while_the_file_is_written_is_not_lost(path, fails, monkeypatch):
+    memory, written = noted(path, 8), throughput._write
+
+    def slowly(*arguments):
+        memory.note("a", "exact", 4, estimated_s=1, measured_s=2)
+        memory.note("b", "exact", 4, estimated_s=1, measured_s=4)
+        if fails:
+            raise OSError("the disk is full")
+        written(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(throughput, "_write", slowly)
+        memory.save()
+    memory.save()
+    entries = {tuple(key): average for *key, average in json.loads(path.read_text())["entries"]}
+    alone = Throughput(path.with_name("alone.json"))
+    for measured_s in (8, 2):
+        alone.note("a", "exact", 4, estimated_s=1, measured_s=measured_s)
+    alone.save()
+    together = json.loads(alone.path.read_text())["entries"][0][-1]
+    # Saved in between, the first measurement is all of the past and counts for more.
+    assert entries["a", "exact", 1] == pytest.approx(together if fails else 0.8 * 3 + 0.2 * 1, abs=1e-3)
+    assert entries["b", "exact", 1] == 2
 
 
 def test_a_folder_that_cannot_be_written_is_left_alone(tmp_path):

@@ -55,9 +55,23 @@ def background_loop() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None or _pid != os.getpid():
             _loop, _pid = asyncio.new_event_loop(), os.getpid()
-            _thread = threading.Thread(target=_loop.run_forever, name="qstore-event-loop", daemon=True)
+            _thread = threading.Thread(target=_serve, args=(_loop,), name="qstore-event-loop", daemon=True)
             _thread.start()
         return _loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            loop.run_forever()
+        except (
+            BaseException
+        ):  # SystemExit in a backend's task ends a loop; everybody else here would wait for ever
+            import logging
+
+            logging.getLogger(__name__).exception("Something tried to end qstore's own event loop.")
+        else:
+            return
 
 
 def _after_fork() -> None:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from numpy.typing import ArrayLike
 
-from qstore.batch import BatchResult, CircuitBatch, Counts, Output
+from qstore.batch import BatchResult, CircuitBatch, Counts, Expectations, Output, Variance
 from qstore.circuit import QuantumCircuit, Template
 from qstore.errors import ExecutionError
 from qstore.execution.plan import Plan, plan
@@ -16,6 +16,7 @@ from qstore.plugins import Backend, is_sync, runs_many, runs_many_sync
 
 __all__ = [
     "checked_result",
+    "checked_results",
     "execute",
     "execute_async",
     "execute_many",
@@ -100,7 +101,7 @@ def execute_many(batches: Sequence[CircuitBatch], backend: Backend) -> tuple[Bat
     plans = [plan(batch, backend.capabilities, backend.name) for batch in batches]
     if len(batches) > 1 and runs_many_sync(backend):
         parts = [part for each in plans for part in each.batches]
-        return _combined(plans, parts, list(backend.run_many_sync(parts)), backend)
+        return _combined(plans, parts, backend.run_many_sync(parts), backend)
     return tuple(
         each.combine([checked_result(backend.run_sync(part), part, backend) for part in each.batches])
         for each in plans
@@ -112,27 +113,43 @@ async def execute_many_async(batches: Sequence[CircuitBatch], backend: Backend) 
     plans = [plan(batch, backend.capabilities, backend.name) for batch in batches]
     parts = [part for each in plans for part in each.batches]
     if runs_many(backend):
-        found = list(await backend.run_many(parts))
+        found: object = await backend.run_many(parts)
     else:
         found = [await backend.run(part) for part in parts]
     return _combined(plans, parts, found, backend)
 
 
 def _combined(
-    plans: Sequence[Plan], parts: Sequence[CircuitBatch], found: Sequence[BatchResult], backend: Backend
+    plans: Sequence[Plan], parts: Sequence[CircuitBatch], found: object, backend: Backend
 ) -> tuple[BatchResult, ...]:
-    if len(found) != len(parts):
-        raise ExecutionError(f"{backend.name!r} returned {len(found)} results for {len(parts)} batches.")
-    results = iter([checked_result(result, part, backend) for result, part in zip(found, parts, strict=True)])
+    results = iter(checked_results(found, parts, backend))
     return tuple(each.combine([next(results) for _ in each.batches]) for each in plans)
 
 
-def checked_result(result: BatchResult, batch: CircuitBatch, backend: Backend) -> BatchResult:
+def checked_results(found: object, batches: Sequence[CircuitBatch], backend: Backend) -> list[BatchResult]:
+    """A backend's results, if they are answers to the batches.
+
+    Raises:
+        ExecutionError: they are not.
+    """
+    if not isinstance(found, Iterable):
+        raise ExecutionError(
+            f"{backend.name!r} returned a {type(found).__name__} for {len(batches)} batches."
+        )
+    results = list(found)
+    if len(results) != len(batches):
+        raise ExecutionError(f"{backend.name!r} returned {len(results)} results for {len(batches)} batches.")
+    return [checked_result(result, batch, backend) for result, batch in zip(results, batches, strict=True)]
+
+
+def checked_result(result: object, batch: CircuitBatch, backend: Backend) -> BatchResult:
     """A backend's result, if it is an answer to the batch.
 
     Raises:
-        ExecutionError: it lacks what was asked for, or has another number of rows.
+        ExecutionError: it lacks what was asked for, or has another number of rows or values of another shape.
     """
+    if not isinstance(result, BatchResult):
+        raise ExecutionError(f"{backend.name!r} returned no BatchResult but a {type(result).__name__}.")
     wanted, given = (
         ("counts", result.counts) if isinstance(batch.outputs, Counts) else ("values", result.values)
     )
@@ -141,4 +158,10 @@ def checked_result(result: BatchResult, batch: CircuitBatch, backend: Backend) -
     rows = len(given)
     if rows != batch.size:
         raise ExecutionError(f"{backend.name!r} returned {rows} rows for a batch of {batch.size}.")
+    if result.values is not None and isinstance(batch.outputs, (Expectations, Variance)):
+        # Of another width they would be taken for other observables'.
+        shape = (rows, len(batch.outputs.observables))
+        if result.values.shape != shape:
+            what = f"returned values of shape {result.values.shape} for {type(batch.outputs).__name__}"
+            raise ExecutionError(f"{backend.name!r} {what}, which has {shape}.")
     return result

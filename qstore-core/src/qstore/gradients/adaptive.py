@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from qstore.batch import BatchResult, CircuitBatch
 from qstore.errors import OptionError
 from qstore.gradients.natural import Natural, reason_against_metric
+from qstore.gradients.options import integer, number
 from qstore.gradients.parameter_shift import ParameterShift
 from qstore.gradients.spsa import Spsa
 from qstore.plugins import GradientMethod, GradientResult
@@ -77,15 +78,13 @@ class Adaptive:
     _methods: dict[str, GradientMethod] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.warmup < 0 or self.interval < 1:
-            raise OptionError(
-                f"warmup must be at least 0 and interval at least 1, got {self.warmup!r} and {self.interval!r}."
-            )
-        if self.window < 2 or self.window % 2:
+        integer("warmup", self.warmup)
+        integer("interval", self.interval, least=1)
+        if integer("window", self.window, least=2) % 2:
             raise OptionError(f"window must be an even number from 2 up, got {self.window!r}.")
-        if not 0 <= self.stalled <= self.converging:
+        if number("stalled", self.stalled, zero=True) > number("converging", self.converging, zero=True):
             raise OptionError(
-                f"0 <= stalled <= converging must hold, got {self.stalled!r} and {self.converging!r}."
+                f"stalled must not exceed converging, got {self.stalled!r} and {self.converging!r}."
             )
         methods: dict[str, GradientMethod] = {
             "spsa": Spsa(self.epsilon, self.samples, self.seed),

@@ -8,7 +8,7 @@ arXiv:2009.02823.
 from __future__ import annotations
 
 from qstore.batch import CircuitBatch
-from qstore.plugins import Backend, is_differentiable
+from qstore.plugins import Backend, chooses, is_differentiable
 
 __all__ = ["Adjoint"]
 
@@ -21,9 +21,8 @@ class Adjoint:
         kind = type(batch.outputs).__name__
         if not is_differentiable(backend):
             return f"{backend.name!r} has no vjp"
-        if hasattr(backend, "reason_against_vjp"):
-            reason: str | None = backend.reason_against_vjp(batch)  # a router, whose candidates differ
-            return reason
+        if chooses(backend):
+            return backend.reason_against_vjp(batch)  # its candidates differ
         if batch.shots is not None:
             return "shots leave no state to sweep back through"
         if kind not in backend.capabilities.differentiable_outputs:

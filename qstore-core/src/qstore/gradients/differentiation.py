@@ -8,6 +8,8 @@ backend together.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
@@ -58,14 +60,19 @@ def differentiate(
     Where a forward pass has the batch's own result, give it as `known`: then the batch is not run a second time.
     """
     method, names, weights = prepared(batch, backend, cotangent, gradient_method, wrt)
+    step = _step(step)
     if not expands(method):
-        return GradientResult(*native(batch, backend, weights, names))
+        result, gradients = native(batch, backend, weights, names)
+        return GradientResult(result, gradients, billed_usd=result.billed_usd)
     batches = method.expand(batch, wrt=names, step=step)
     from qstore.gradients.sampled import execute_estimates  # the backend's own vjp does without
 
     first = _already(batch, batches, known)
-    results = (*first, *execute_estimates(batches[len(first) :], backend))
-    return _combined(method, batch, results, weights, names, step)
+    moved = execute_estimates(batches[len(first) :], backend)
+    if _are_mixed(first, moved):
+        moved = execute_estimates(batches, backend)
+        first = ()
+    return _combined(method, batch, first, moved, weights, names, step)
 
 
 async def differentiate_async(
@@ -80,14 +87,19 @@ async def differentiate_async(
 ) -> GradientResult:
     """The twin of `differentiate` for coroutines."""
     method, names, weights = prepared(batch, backend, cotangent, gradient_method, wrt)
+    step = _step(step)
     if not expands(method):
-        return GradientResult(*await cast("DifferentiableBackend", backend).vjp(batch, weights, names))
+        result, gradients = await cast("DifferentiableBackend", backend).vjp(batch, weights, names)
+        return GradientResult(result, gradients, billed_usd=result.billed_usd)
     batches = method.expand(batch, wrt=names, step=step)
     from qstore.gradients.sampled import execute_estimates_async  # as above
 
     first = _already(batch, batches, known)
-    results = (*first, *await execute_estimates_async(batches[len(first) :], backend))
-    return _combined(method, batch, results, weights, names, step)
+    moved = await execute_estimates_async(batches[len(first) :], backend)
+    if _are_mixed(first, moved):
+        moved = await execute_estimates_async(batches, backend)
+        first = ()
+    return _combined(method, batch, first, moved, weights, names, step)
 
 
 def check_gradient(batch: CircuitBatch, backend: Backend, gradient_method: Method = None) -> None:
@@ -134,16 +146,25 @@ def _already(
     return (known,) if same and known is not None and batches[0].outputs is batch.outputs else ()
 
 
+def _are_mixed(known: tuple[BatchResult, ...], moved: tuple[BatchResult, ...]) -> bool:
+    """Whether a router fell back since the batch itself was run: its own values would enter some gradients with another's."""
+    return bool(known) and any(each.backend != known[0].backend for each in moved)
+
+
 def _combined(
-    method: GradientMethod, batch: CircuitBatch, results: tuple[BatchResult, ...], weights: NDArray[Any],
-    names: tuple[str, ...], step: int,
+    method: GradientMethod, batch: CircuitBatch, known: tuple[BatchResult, ...], run: tuple[BatchResult, ...],
+    weights: NDArray[Any], names: tuple[str, ...], step: int,
 ) -> GradientResult:  # fmt: skip
-    found = method.combine(batch, results, weights, wrt=names, step=step)
+    found = method.combine(batch, (*known, *run), weights, wrt=names, step=step)
     if not isinstance(found, GradientResult):
         raise PluginError(
             f"{type(method).__name__}.combine returned {type(found).__name__}, not a GradientResult."
         )
-    return found
+    bills = [result.billed_usd for result in run if result.billed_usd is not None]
+    told = dict.fromkeys(note for result in run for note in result.notes if note not in found.result.notes)
+    if not bills and not told:
+        return found
+    return replace(found, billed_usd=sum(bills, Decimal(0)) if bills else None, notes=(*found.notes, *told))
 
 
 def _check_outputs(batch: CircuitBatch) -> None:
@@ -196,6 +217,14 @@ def _names(batch: CircuitBatch, wrt: Collection[str] | None) -> tuple[str, ...]:
                 f"wrt names {name!r}, which is not a parameter.{hint} There are {list(batch.bindings)}."
             )
     return names
+
+
+def _step(given: int) -> int:
+    if type(given) is not int or given < 0:
+        from qstore.gradients.options import integer  # only for what looks odd, such as numpy's integers
+
+        return integer("step, which counts training steps,", given)
+    return given
 
 
 def _cotangent(batch: CircuitBatch, given: ArrayLike | None) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from qstore.batch import BatchResult, CircuitBatch
 from qstore.errors import OptionError
 from qstore.gradients.copies import error_notes, per_row, roots, stacked
 from qstore.gradients.linear import contracted, linear_outputs, original_result
+from qstore.gradients.options import number
 from qstore.plugins import GradientResult
 
 __all__ = ["FiniteDifference"]
@@ -43,11 +44,10 @@ class FiniteDifference:
     """
 
     def __init__(self, epsilon: float | None = None, form: str = "central") -> None:
-        if epsilon is not None and not 0 < epsilon < np.inf:
-            raise OptionError(f"epsilon must be a positive number, got {epsilon!r}.")
         if form not in EXACT_STEPS:
             raise OptionError(f"form must be one of {list(EXACT_STEPS)}, got {form!r}.")
-        self._epsilon, self._form = epsilon, form
+        self._epsilon = None if epsilon is None else number("epsilon", epsilon)
+        self._form = form
 
     def check(self, batch: CircuitBatch) -> None:
         """Refuse outputs that are not real numbers with a derivative.

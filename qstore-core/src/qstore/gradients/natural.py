@@ -28,10 +28,11 @@ from numpy.typing import NDArray
 from qstore.batch import BatchResult, CircuitBatch, Expectations
 from qstore.batch.streams import derived_keys
 from qstore.circuit import Template
-from qstore.errors import CapabilityError, OptionError
+from qstore.errors import CapabilityError
 from qstore.gradients.copies import per_row
 from qstore.gradients.generators import GeneratorLayer, generator_layers
 from qstore.gradients.linear import linear_cotangent, linear_outputs
+from qstore.gradients.options import number
 from qstore.gradients.parameter_shift import ParameterShift, shift_noise
 from qstore.gradients.sampled import combination_variance
 from qstore.gradients.slots import slot_template
@@ -64,9 +65,7 @@ class Natural:
     """
 
     def __init__(self, ridge: float = RIDGE) -> None:
-        if not 0 < ridge < np.inf:
-            raise OptionError(f"ridge must be a positive number, got {ridge!r}.")
-        self._ridge = float(ridge)
+        self._ridge = number("ridge", ridge)
         self._shift = ParameterShift()
 
     def check(self, batch: CircuitBatch) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from qstore.batch import BatchResult, CircuitBatch, Expectations, Output, Probabilities
 from qstore.circuit import MeasuredGroup, grouped
 from qstore.execution import execute_many, execute_many_async, from_counts
-from qstore.plugins import Backend
+from qstore.plugins import Backend, chooses
 
 __all__ = [
     "BOUNDED",
@@ -122,7 +122,7 @@ def _derived(batch: CircuitBatch, backend: Backend) -> _Derived:
     served, gates = backend.capabilities.shot_outputs, backend.capabilities.gates
     outputs = batch.outputs
     # A router also names what the core would derive for its candidates.
-    estimates = "Expectations" in served and not hasattr(backend, "reason_against_vjp")
+    estimates = "Expectations" in served and not chooses(backend)
     if (batch.shots is None or not isinstance(outputs, Expectations) or estimates
             or "Counts" not in served or not gates >= BASIS_GATES):  # fmt: skip
         return _Derived((batch,), None, None)

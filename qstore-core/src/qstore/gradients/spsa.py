@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from qstore.batch import BatchResult, CircuitBatch
 from qstore.batch.streams import derived_keys, stream_keys
-from qstore.errors import OptionError
 from qstore.gradients.copies import per_row, stacked
 from qstore.gradients.linear import contracted, linear_outputs, original_result
+from qstore.gradients.options import integer, number
 from qstore.plugins import GradientResult
 
 __all__ = ["Spsa"]
@@ -62,15 +62,10 @@ class Spsa:
     def __init__(
         self, epsilon: float | None = None, samples: int = 1, seed: int = 0, decay: float = DECAY
     ) -> None:
-        if epsilon is not None and not 0 < epsilon < np.inf:
-            raise OptionError(f"epsilon must be a positive number, got {epsilon!r}.")
-        if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 1:
-            raise OptionError(f"samples must be an integer from 1 up, got {samples!r}.")
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
-            raise OptionError(f"seed must be an integer from 0 to 2**64 - 1, got {seed!r}.")
-        if not 0 <= decay < np.inf:
-            raise OptionError(f"decay must be a number from 0 up, got {decay!r}.")
-        self._epsilon, self._samples, self._seed, self._decay = epsilon, int(samples), int(seed), decay
+        self._epsilon = None if epsilon is None else number("epsilon", epsilon)
+        self._samples = integer("samples", samples, least=1)
+        self._seed = integer("seed", seed, below=2**64)
+        self._decay = number("decay", decay, zero=True)
 
     def check(self, batch: CircuitBatch) -> None:
         """Refuse outputs that are not real numbers with a derivative.
@@ -119,8 +114,7 @@ class Spsa:
         return GradientResult(found, gradients, errors, () if self._samples > 1 else (ONE_SAMPLE,))
 
     def _size(self, batch: CircuitBatch, step: int) -> float:
-        if step < 0:
-            raise OptionError(f"step counts training steps from 0 up, got {step}.")
+        step = integer("step, which counts training steps,", step)
         first = self._epsilon or (EXACT_EPSILON if batch.shots is None else SHOT_EPSILON)
         return float(first / (step + 1) ** self._decay)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -20,6 +21,7 @@ from qstore.batch import BatchResult, Capabilities, CircuitBatch, Estimate
 __all__ = [
     "Backend",
     "ChecksBatches",
+    "ChoosesBackend",
     "DifferentiableBackend",
     "GradientMethod",
     "GradientResult",
@@ -30,6 +32,7 @@ __all__ = [
     "SyncDifferentiableBackend",
     "SyncRunsMany",
     "checks_batches",
+    "chooses",
     "expands",
     "is_differentiable",
     "is_native",
@@ -53,12 +56,14 @@ class GradientResult:
         standard_errors: shaped like the gradients: one standard deviation of each entry's estimate, by shots and by
             random directions; without the bias of approximate methods. None where nothing is random.
         notes: what a reader must know, for instance why a standard error is NaN.
+        billed_usd: dollars for all circuits that were run for it; None where nothing is known. Filled in for the method.
     """
 
     result: BatchResult
     gradients: Gradients
     standard_errors: Gradients | None = None
     notes: tuple[str, ...] = ()
+    billed_usd: Decimal | None = None
 
 
 @runtime_checkable
@@ -119,6 +124,16 @@ class SyncDifferentiableBackend(Backend, Protocol):
         """As `vjp`."""
 
 
+class ChoosesBackend(RunsMany, Protocol):
+    """A backend that hands each call on to one of several: a router, or what stands in front of one.
+
+    All batches of one `run_many` go to the same one of them, so what belongs together must come in one call.
+    """
+
+    def reason_against_vjp(self, batch: CircuitBatch) -> str | None:
+        """Why none of them differentiates this batch by itself; None when one does."""
+
+
 class GradientMethod(Protocol):
     """A pair of pure functions: which circuits to run, and how their results make a gradient.
 
@@ -172,6 +187,11 @@ def is_sync(backend: Backend) -> TypeGuard[SyncBackend]:
 def is_sync_differentiable(backend: Backend) -> TypeGuard[SyncDifferentiableBackend]:
     """Whether a backend has `vjp_sync`."""
     return hasattr(backend, "vjp_sync")
+
+
+def chooses(backend: Backend) -> TypeGuard[ChoosesBackend]:
+    """Whether a backend has `reason_against_vjp`."""
+    return hasattr(backend, "reason_against_vjp")
 
 
 def expands(method: object) -> TypeGuard[GradientMethod]:

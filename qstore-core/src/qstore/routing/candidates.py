@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from qstore.batch import Capabilities
 from qstore.errors import BackendUnavailable, OptionError, PluginError, QStoreError
-from qstore.plugins import Backend, get_backend, loaded_plugins
+from qstore.plugins import Backend, chooses, get_backend, loaded_plugins
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -56,6 +56,7 @@ class Candidate:
         capabilities: what it can do, as far as that is known before it is made.
         named: whether the user named it, which is leave to send something there.
         max_usd: the most dollars that one call may cost there; None for no such limit.
+        loads: whether making it imports its libraries.
 
     Attributes:
         down_until: when it may be tried again (monotonic seconds); 0 while it is well.
@@ -64,7 +65,7 @@ class Candidate:
         refused_usd: what it last cost when the budget had too little left; None while it has enough.
     """
 
-    __slots__ = ("_backend", "_capabilities", "_make", "down_until", "failures", "max_usd", "name", "named", "refused_usd",
+    __slots__ = ("_backend", "_capabilities", "_make", "down_until", "failures", "loads", "max_usd", "name", "named", "refused_usd",
                  "reserves", "trouble")  # fmt: skip
 
     def __init__(
@@ -75,8 +76,10 @@ class Candidate:
         *,
         named: bool,
         max_usd: Decimal | None = None,
+        loads: bool = False,
     ) -> None:
         self.name = name
+        self.loads = loads
         self.named = named
         self.max_usd = max_usd
         self._make = make
@@ -177,7 +180,7 @@ def _named(given: Backend | str, max_usd: Decimal | None) -> Candidate:
         return _registered(entry.spec.name, entry.spec.capabilities, named=True, max_usd=max_usd)
     if not (hasattr(given, "run") and hasattr(given, "capabilities")):
         raise OptionError(f"A candidate is a registered name or a backend, got {given!r}.")
-    if type(given).__module__.startswith(ROUTER):
+    if chooses(given):
         raise OptionError("A router cannot be a candidate of another; name what it chooses from.")
     return Candidate(given.name, lambda: given, given.capabilities, named=True, max_usd=max_usd)
 
@@ -194,7 +197,7 @@ def _registered(
             # A stranger's constructor may raise anything; the other candidates must not suffer.
             raise BackendUnavailable(f"{name!r} does not start: {type(exc).__name__}: {exc}") from exc
 
-    return Candidate(name, make, capabilities, named=named, max_usd=max_usd)
+    return Candidate(name, make, capabilities, named=named, max_usd=max_usd, loads=True)
 
 
 def _with_names_of_their_own(found: Sequence[Candidate]) -> list[Candidate]:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from qstore.batch import ANYTHING, Capabilities, current_run
-from qstore.errors import OptionError
+from qstore.errors import ExecutionError, OptionError
 from qstore.routing.candidates import Candidate
 from qstore.routing.fallback import Course, Rules, no_backend
 from qstore.routing.policy import CostOptimizer
@@ -17,6 +18,8 @@ from qstore.routing.selection import Choice, Selection, Terms, Work, select
 from qstore.routing.throughput import NoMemory, Throughput, shared_memory
 
 __all__ = ["Decisions", "checked_memory", "checked_policy"]
+
+log = logging.getLogger("qstore.routing")
 
 _MOST = 1024
 
@@ -55,6 +58,10 @@ class Decisions:
             return self.selected(work, thorough=True)
 
         return Course(work, self.ready(work), self.rules, ask_all, current_run().name)
+
+    def is_known(self, work: Work) -> bool:
+        """Whether a course of such work takes no selection, which may import libraries."""
+        return (False, work.key) in self._made
 
     def ready(self, work: Work) -> Selection:
         """The selection, of all candidates if those that were asked are down."""
@@ -136,7 +143,13 @@ class Decisions:
         policy = self.rules.policy
         if policy is None or self._ordered or not any(_is_paid(each) for each in self.candidates):
             return 0
-        return policy.pressure()
+        try:
+            return policy.pressure()
+        except ExecutionError as exc:
+            log.warning(
+                "How much of the budget is left is not known, so saving does not change decisions: %s", exc
+            )
+            return 0  # whoever wants to spend something must reserve it, and hears of it
 
     def _may_be_used(self, candidate: Candidate) -> bool:
         found = candidate.capabilities

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 
-from qstore.accounting import Ledger
+from qstore.accounting import Ledger, dollars
 from qstore.batch import BatchResult
 from qstore.errors import (
     AuthenticationError,
@@ -26,6 +26,7 @@ from qstore.errors import (
     ExecutionError,
     JobAmbiguous,
     JobCancelled,
+    OptionError,
     PluginError,
     QStoreError,
     StillRunning,
@@ -237,10 +238,12 @@ class Course:
             log.info("%r works again.", candidate.name)
             candidate.failures, candidate.down_until, candidate.refused_usd = 0, 0.0, None
         if self._tag:
-            bills = [result.billed_usd for result in results]
-            known = [bill for bill in bills if bill is not None]
-            billed = sum(known, Decimal(0)) if len(known) == len(bills) else None
+            billed = _bill(results, candidate.name)
             self._settled(lambda ledger: ledger.settle(self._tag, billed))
+            if billed is not None and billed > choice.usd:
+                more = f"{candidate.name!r} billed ${billed} for what it had estimated at ${choice.usd}."
+                log.warning(more)
+                results = [replace(result, notes=(*result.notes, more)) for result in results]
             results = [
                 result if result.estimated_usd is not None else replace(result, estimated_usd=usd)
                 for result, usd in zip(results, choice.usd_each, strict=True)
@@ -256,8 +259,8 @@ class Course:
         assert policy is not None
         try:
             write(policy.ledger)
-        except ExecutionError:
-            # The reservation stays, so that too much counts as spent rather than too little.
+        except QStoreError:
+            # Such as a full disk, or a bill of billions. The reservation stays, so that too much counts as spent rather than too little.
             log.warning("What became of %s is not in the ledger.", self._tag, exc_info=True)
 
     def _say(self, candidate: Candidate, why: str) -> None:
@@ -271,6 +274,19 @@ class Course:
             if said not in self._rules.said:
                 self._rules.said.add(said)
                 log.warning("%s %s takes over; results say so in their notes.", note, taker)
+
+
+def _bill(results: Sequence[BatchResult], name: str) -> Decimal | None:
+    """What all results cost together; None where that is not known."""
+    bills = [result.billed_usd for result in results]
+    if any(bill is None for bill in bills):
+        return None
+    try:
+        return sum((dollars(bill, "A bill") for bill in bills if bill is not None), Decimal(0))
+    except OptionError:
+        # The results are paid for and good.
+        log.warning("%r billed %s, which is no amount of money; it counts as estimated.", name, bills)
+        return None
 
 
 def _closed(sentence: str) -> str:

@@ -20,7 +20,8 @@ from qstore.batch import BatchResult, Capabilities, CircuitBatch, Estimate
 from qstore.errors import OptionError, nearest_names
 from qstore.execution import execute_many, execute_many_async
 from qstore.execution.clock import SYSTEM_CLOCK, Clock
-from qstore.plugins import Backend, Gradients, is_sync_differentiable
+from qstore.plugins import Backend
+from qstore.routing.calls import Differentiated, differentiated, opened
 from qstore.routing.candidates import candidates_from
 from qstore.routing.decisions import Decisions, checked_memory, checked_policy
 from qstore.routing.explanation import Explanation
@@ -35,8 +36,6 @@ __all__ = ["BackendRouter"]
 _MOST_WARM = 1024
 _LOOK_EVERY = 15
 """One call of sixteen is timed, and the third: the first ones compile."""
-
-Differentiated = tuple[BatchResult, Gradients]
 
 
 class _Warm:
@@ -238,26 +237,17 @@ class BackendRouter:
         work = Work(tuple(batches))
         if not batches:
             return ()
-        from asyncio import to_thread  # who awaits this has it
-
-        course = self._decisions.course(work)
+        course = await self._course(work)
         for choice in course:
             try:
-                await _opened(course, choice)
+                await opened(course, choice)
                 start = time.perf_counter()
                 results = await execute_many_async(work.batches, choice.backend)
                 taken_s = time.perf_counter() - start
             except Exception as exc:  # noqa: BLE001  # `failed` raises what is not for another backend to mend
                 course.failed(choice, exc)
             else:
-                if not choice.paid:
-                    results = course.finished(choice, results)
-                    self._done(work, choice, taken_s)
-                    return results
-                # Ledgers wait for the disk.
-                results = await to_thread(course.finished, choice, results)
-                await to_thread(self._done, work, choice, taken_s)
-                return results
+                return await self._settled(course, work, choice, results, taken_s)
         raise AssertionError("a course ends with a result or an error")
 
     async def vjp(
@@ -265,15 +255,17 @@ class BackendRouter:
     ) -> Differentiated:
         """The twin of `vjp_sync`."""
         work = Work((batch,), vjp=True)
-        course = self._decisions.course(work)
+        course = await self._course(work)
         for choice in course:
             try:
-                await _opened(course, choice)
+                await opened(course, choice)
+                start = time.perf_counter()
                 result, gradients = await choice.backend.vjp(batch, cotangent, wrt)  # type: ignore[attr-defined]  # selected for it
+                taken_s = time.perf_counter() - start
             except Exception as exc:  # noqa: BLE001  # as above
                 course.failed(choice, exc)
             else:
-                return course.finished(choice, (result,))[0], gradients
+                return (await self._settled(course, work, choice, (result,), taken_s))[0], gradients
         raise AssertionError("a course ends with a result or an error")
 
     def reason_against_vjp(self, batch: CircuitBatch) -> str | None:
@@ -319,7 +311,7 @@ class BackendRouter:
                     raise failure
                 course.open(choice)
                 start = time.perf_counter()
-                result, gradients = _differentiated(choice.backend, batch, cotangent, wrt)
+                result, gradients = differentiated(choice.backend, batch, cotangent, wrt)
                 taken_s = time.perf_counter() - start
             except Exception as exc:  # noqa: BLE001  # as above
                 course.failed(choice, exc)
@@ -328,6 +320,27 @@ class BackendRouter:
                 self._done(work, choice, taken_s)
                 return result, gradients
         raise AssertionError("a course ends with a result or an error")
+
+    async def _course(self, work: Work) -> Course:
+        if self._decisions.is_known(work):
+            return self._decisions.course(work)
+        from asyncio import to_thread  # who awaits this has it
+
+        return await to_thread(self._decisions.course, work)  # making backends imports libraries
+
+    async def _settled(
+        self, course: Course, work: Work, choice: Choice, results: Sequence[BatchResult], taken_s: float
+    ) -> tuple[BatchResult, ...]:
+        def settled() -> tuple[BatchResult, ...]:
+            told = course.finished(choice, results)
+            self._done(work, choice, taken_s)
+            return told
+
+        if not choice.paid:
+            return settled()
+        from asyncio import to_thread  # who awaits this has it
+
+        return await to_thread(settled)  # ledgers wait for the disk
 
     def _done(self, work: Work, choice: Choice, taken_s: float) -> None:
         """Learn from a call: money, time, and whether the next one like it may go the short way."""
@@ -367,29 +380,3 @@ class BackendRouter:
         names = ", ".join(repr(each.name) for each in self._decisions.candidates)
         money = f", {self._policy!r}" if self._policy is not None else ""
         return f"BackendRouter(candidates=[{names}]{money})"
-
-
-def _differentiated(
-    backend: Backend, batch: CircuitBatch, cotangent: NDArray[Any], wrt: Collection[str] | None
-) -> Differentiated:
-    if is_sync_differentiable(backend):
-        return backend.vjp_sync(batch, cotangent, wrt)
-    from qstore.execution.bridge import wait_for  # asyncio is only needed for what waits
-
-    return wait_for(backend.vjp(batch, cotangent, wrt))  # type: ignore[attr-defined,no-any-return]  # selected for it
-
-
-async def _opened(course: Course, choice: Choice) -> None:
-    """Reserve in a thread; a caller that is cancelled meanwhile gives the money back, as nothing was sent."""
-    if not choice.candidate.reserves:
-        return
-    import asyncio  # who awaits this has it
-
-    opening = asyncio.ensure_future(asyncio.to_thread(course.open, choice))
-    try:
-        await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        await asyncio.wait({opening})
-        opening.exception()  # heard of, whatever it is
-        await asyncio.to_thread(course.cancelled)
-        raise

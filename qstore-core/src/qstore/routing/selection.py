@@ -30,6 +30,8 @@ ENOUGH = 0.9
 """A candidate that could at best be this much better is not asked, which would import its libraries."""
 REMOTE_S = 0.1
 """No service answers faster."""
+LOADING_S = 1.0
+"""What loading another simulator's libraries takes at least: not worth it for work that is done by then."""
 SWEEPS = 3.0
 """A value and its gradient by a reverse sweep take about three runs."""
 _PRIOR_S = 1e-9
@@ -163,7 +165,9 @@ def select(work: Work, candidates: Sequence[Candidate], terms: Terms, *, thoroug
             stage = Stage.NOT_ALLOWED
             if candidate.capabilities is not None:
                 _check_allowed(candidate, candidate.capabilities, terms)
-                if not thorough and _could_not_do_better(work, candidate.capabilities, choices, terms):
+                if not thorough and _could_not_do_better(
+                    work, candidate, candidate.capabilities, choices, terms
+                ):
                     not_asked.append(candidate)
                     continue
             stage = Stage.DOES_NOT_START
@@ -230,12 +234,17 @@ def _made(candidate: Candidate, terms: Terms) -> Backend:
     return backend
 
 
-def _could_not_do_better(work: Work, found: Capabilities, choices: Sequence[Choice], terms: Terms) -> bool:
+def _could_not_do_better(
+    work: Work, candidate: Candidate, found: Capabilities, choices: Sequence[Choice], terms: Terms
+) -> bool:
     if not choices or terms.ordered:
         return False
     error = max(expected_error(batch, found) for batch in _distinct(work.batches))
-    bound = score(terms.weights, Decimal(0), 0.0 if found.local else REMOTE_S, error)
-    return max(choice.score.total for choice in choices) >= ENOUGH * bound.total
+    best = max(choices, key=lambda choice: choice.score.total)
+    # By how it was named and not by whether it is loaded: decisions must not depend on what came before.
+    least_s = LOADING_S if candidate.loads and best.backend.capabilities.local else 0.0
+    bound = score(terms.weights, Decimal(0), least_s if found.local else REMOTE_S, error)
+    return best.score.total >= ENOUGH * bound.total
 
 
 def _appraised(work: Work, candidate: Candidate, backend: Backend, terms: Terms) -> Choice:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from qstore.batch import state_home
-from qstore.errors import ExecutionError
+from qstore.errors import ConfigurationError, ExecutionError
 
 __all__ = ["NoMemory", "Throughput", "shared_memory"]
 
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 Key = tuple[str, str, int]
 """Backend, kind of work ("exact", "shots", "vjp"), qubits in steps of `STEP`."""
+Pending = dict[Key, tuple[float, float]]
 STEP = 4
 FADING = 0.8
 """What the next measurement leaves of the average; it counts the rest itself."""
@@ -72,7 +73,7 @@ class Throughput(NoMemory):
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = Path(path) if path is not None else state_home() / "throughput.json"
         self._known: dict[Key, float] | None = None
-        self._pending: dict[Key, tuple[float, float]] = {}
+        self._pending: Pending = {}
         """By key the weighted sum of new measurements, and what they leave of the average before them."""
         self._pid = os.getpid()
         self._saved_s = time.monotonic()
@@ -108,13 +109,15 @@ class Throughput(NoMemory):
             return
         from qstore.execution.file_lock import holding
 
+        taken, self._pending = self._pending, {}  # other threads go on noting
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with holding(self.path.with_suffix(".lock"), wait_s):
-                self._known = _merged(_read(self.path), self._pending)
-                _write(self.path, self._known)
-                self._pending = {}
+                known = _merged(_read(self.path), taken)
+                _write(self.path, known)
+                self._known = known
         except (OSError, ExecutionError) as exc:
+            self._pending = _after(taken, self._pending)
             log.info("What backends took cannot be kept in %s now: %s", self.path, exc)
 
     def _average(self, key: Key) -> float | None:
@@ -134,7 +137,16 @@ def _faded(known: float | None, total: float, left: float) -> float:
     return total / (1 - left) if known is None else known * left + total
 
 
-def _merged(known: dict[Key, float], pending: dict[Key, tuple[float, float]]) -> dict[Key, float]:
+def _after(earlier: Pending, later: Pending) -> Pending:
+    """What was pending before and after some moment, as if it had been noted in one go."""
+    both = dict(earlier)
+    for key, (total, left) in list(later.items()):
+        before = both.get(key, (0.0, 1.0))
+        both[key] = (before[0] * left + total, before[1] * left)
+    return both
+
+
+def _merged(known: dict[Key, float], pending: Pending) -> dict[Key, float]:
     merged = known | {key: _faded(known.get(key), *new) for key, new in pending.items()}
     return dict(list(merged.items())[-_MOST:])
 
@@ -182,7 +194,12 @@ def shared_memory() -> Throughput:
         >>> shared_memory() is shared_memory()
         True
     """
-    path = state_home() / "throughput.json"
+    try:
+        path = state_home() / "throughput.json"
+    except ConfigurationError:
+        path = (
+            Path(os.devnull) / "throughput.json"
+        )  # a user without a home; what this process measures holds in it
     found = _shared.get(path)
     if found is None:
         if not _shared:

@@ -90,6 +90,11 @@ class MultiLevelCache:
         """Keep copies of the results of one request: key, result, and bytes of the key."""
         return self.results.put_all(entries)
 
+    def after_fork(self) -> None:
+        """In a forked child: nobody holds any lock."""
+        for level in (self._parameters, self.templates, self.results):
+            level.after_fork()
+
     def clear(self) -> None:
         """Drop everything, and begin to count again."""
         for level in (self._parameters, self.templates, self.results):

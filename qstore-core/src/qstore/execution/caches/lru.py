@@ -82,9 +82,14 @@ class LruCache(Generic[Key, Value]):
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 0:
             raise OptionError(f"A cache's size is a number of bytes from 0 up, got {max_bytes!r}.")
         self.max_bytes = max_bytes
-        self._lock = threading.Lock()
         self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self.after_fork()
         self._bytes = self.hits = self._misses = self._evictions = 0
+
+    def after_fork(self) -> None:
+        """In a forked child: a thread that only the parent has may have been in the middle of keeping something."""
+        self._lock = threading.Lock()
+        self._bytes = sum(size for _, size in self._entries.values())
 
     def get(self, key: Key) -> Value | None:
         """The value of that key, which is the last used one from now on; None where there is none."""

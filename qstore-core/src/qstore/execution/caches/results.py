@@ -84,6 +84,10 @@ class ResultCache:
         ])  # fmt: skip
         return True
 
+    def after_fork(self) -> None:
+        """In a forked child: nobody holds the lock."""
+        self._kept.after_fork()
+
     def clear(self) -> None:
         """Drop everything, and begin to count again."""
         self._kept.clear()

@@ -62,7 +62,9 @@ class ShotPool:
     def __init__(self, max_bytes: int) -> None:
         self._pools: LruCache[Hashable, _Pooled] = LruCache(max_bytes)
 
-    def add(self, key: Hashable, outputs: Output, result: BatchResult, keys: Keys) -> BatchResult:
+    def add(
+        self, key: Hashable, outputs: Output, result: BatchResult, keys: Keys, *, key_bytes: int = 0
+    ) -> BatchResult:
         """Add a sample to the others of that key.
 
         Args:
@@ -70,6 +72,7 @@ class ShotPool:
             outputs: what was asked for.
             result: the sample; not changed.
             keys: (B,) the stream keys of its rows.
+            key_bytes: how much the key takes.
 
         Returns:
             All samples together, with `shots` their total and the sample's own share of time and money; `seed` is None
@@ -80,9 +83,14 @@ class ShotPool:
         new = frozenset(keys.tolist())
         pooled = self._pools.get(key)
         if pooled is None or pooled.result.backend != result.backend:
-            self._keep(key, _Pooled(_copied(result), new, 1))
+            self._keep(key, _Pooled(_copied(result), new, 1), key_bytes)
             return result
-        if new <= pooled.keys:
+        # Of two samples from the same keys the larger one counts, unless it would come on top of others.
+        larger = result.shots > (pooled.result.shots or 0)
+        if larger and new == pooled.keys and pooled.samples == 1:
+            self._keep(key, _Pooled(_copied(result), new, 1), key_bytes)
+            return result
+        if new <= pooled.keys and not larger:
             return _with_facts_of(_copied(pooled.result), result)
         if new & pooled.keys:
             note = "not pooled: it shares rows' stream keys with an earlier sample"
@@ -93,8 +101,12 @@ class ShotPool:
             f"pooled from {samples} samples",
         )
         total = _changed(_added(outputs, pooled.result, result), notes=notes)
-        self._keep(key, _Pooled(total, pooled.keys | new, samples))
+        self._keep(key, _Pooled(total, pooled.keys | new, samples), key_bytes)
         return _with_facts_of(_copied(total), result)
+
+    def after_fork(self) -> None:
+        """In a forked child: nobody holds the lock."""
+        self._pools.after_fork()
 
     def clear(self) -> None:
         """Forget all samples."""
@@ -104,9 +116,9 @@ class ShotPool:
         """How often there was something to add to, and what is kept."""
         return self._pools.stats()
 
-    def _keep(self, key: Hashable, pooled: _Pooled) -> None:
+    def _keep(self, key: Hashable, pooled: _Pooled, key_bytes: int) -> None:
         result = pooled.result
-        size = ENTRY_BYTES + _KEY_BYTES * len(pooled.keys)
+        size = ENTRY_BYTES + key_bytes + _KEY_BYTES * len(pooled.keys)
         size += sum(a.nbytes for a in (result.values, result.standard_errors) if a is not None)
         size += _BYTES_OF_A_COUNT * sum(map(len, result.counts or ()))
         self._pools.put(key, pooled, size)

@@ -11,7 +11,6 @@ closed; when the process forks (in the child) or ends.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -22,10 +21,10 @@ from qstore.errors import DeadlineExceeded, ExecutionError
 from qstore.execution.bridge import on_background_loop
 from qstore.execution.caches import MultiLevelCache, ShotPool
 from qstore.execution.caches.results import served_again
+from qstore.execution.executor.carrying import Carrier
 from qstore.execution.executor.handle import CANCELLED, DONE, FAILED, PENDING, Handle, Told, tell
-from qstore.execution.executor.merging import Piece, is_missing, merged, split, whole
+from qstore.execution.executor.merging import Piece, is_missing
 from qstore.execution.executor.queue import Request, WorkQueue
-from qstore.execution.executor.safety import may_divide
 from qstore.execution.executor.scheduler import AdaptiveBatchScheduler
 from qstore.execution.executor.sending import Sender
 from qstore.execution.executor.waking import Waker
@@ -33,8 +32,6 @@ from qstore.execution.executor.work import Work
 from qstore.plugins import Backend
 
 __all__ = ["Dispatcher"]
-
-log = logging.getLogger(__name__)
 
 
 class Dispatcher:
@@ -54,8 +51,8 @@ class Dispatcher:
         self, backend: Backend, queue: WorkQueue, sender: Sender, max_concurrent: int,
         scheduler: AdaptiveBatchScheduler, cache: MultiLevelCache, pool: ShotPool,
     ) -> None:  # fmt: skip
-        self._backend, self._sender, self._scheduler = backend, sender, scheduler
-        self._cache, self._pool = cache, pool
+        self._name = backend.name
+        self._carrier = Carrier(backend, sender, scheduler, cache, pool, self._succeeded, self._failed)
         self._max_concurrent = max_concurrent
         self.queue = queue
         self.counts = {"submitted": 0, "deduplicated": 0, "completed": 0, "failed": 0, "cancelled": 0,
@@ -127,7 +124,8 @@ class Dispatcher:
         """A handle that has its result already."""
         handle = Handle(self)
         handle.state, handle.value = DONE, result
-        self.counts["submitted"] += len(result.values) if result.values is not None else 1
+        with self._lock:
+            self.counts["submitted"] += len(result.values) if result.values is not None else 1
         return handle
 
     def cancel(self, handle: Handle) -> bool:
@@ -156,14 +154,12 @@ class Dispatcher:
             handle.told.append(told)
             return True
 
-    def stop_waiting(self, handle: Handle, told: Told) -> None:
-        """Somebody's wait was cancelled; the handle with it, unless somebody else waits for it."""
+    def forget(self, handle: Handle, told: Told) -> bool:
+        """Somebody waits no longer; returns whether nobody waits now."""
         with self._lock:
             if handle.told and told in handle.told:
                 handle.told.remove(told)
-            alone = not handle.told
-        if alone:
-            self.cancel(handle)
+            return not any(other.waits for other in handle.told or ())
 
     def when_idle(self, told: Told) -> None:
         """Have somebody told when nothing waits and nothing is under way."""
@@ -197,9 +193,13 @@ class Dispatcher:
         tell(told or ())
 
     def _pump(self) -> None:
+        error: Exception | None = None
         with self._lock:
             self._waker.awake()
-            requests = self.queue.take(self._max_concurrent - self.in_flight)
+            try:
+                requests = self.queue.take(self._max_concurrent - self.in_flight)
+            except Exception as exc:  # noqa: BLE001  # a scheduler of the user's own: what it would keep for ever fails
+                requests, error = [], exc
             for request in requests:
                 self.in_flight += request.circuits
                 self._requests.add(request)
@@ -207,68 +207,20 @@ class Dispatcher:
                     piece.work.requests += (request,)
                 self.counts["sent"] += sum([stop - start for _, start, stop in request.pieces])
             self.counts["requests"] += len(requests)
+            told: list[Told] = []
+            if error is not None:
+                for work in [work for work in self._works if not work.requests]:
+                    self._finish(work, FAILED, error, told)
+                told += self._told_if_idle()
+        tell(told)
         loop = self._waker.loop
         for request in requests:
-            request.task = loop.create_task(self._carried_out(request.pieces))
+            request.task = loop.create_task(self._carrier.carry_out(request.pieces))
             request.task.add_done_callback(partial(self._ended, request))
             if request.wanted <= 0:
                 request.task.cancel()
 
-    async def _carried_out(self, pieces: list[Piece]) -> None:
-        try:
-            parts = await self._results(pieces)
-        except asyncio.CancelledError:
-            if _is_cancelled():
-                raise
-            reason = ExecutionError(f"The backend {self._backend.name!r} cancelled a request by itself.")
-            self._failed([piece for piece in pieces if not piece.work.settled], reason)
-            return
-        except BaseException as exc:  # noqa: BLE001  # even SystemExit: our loop serves others, and handles must settle
-            wanted = [piece for piece in pieces if not piece.work.settled]
-            if len(wanted) > 1 and may_divide(exc, paid=self._backend.capabilities.paid):
-                log.info("A request of %d submissions is sent in two halves after: %s", len(wanted), exc)
-                middle = len(wanted) // 2
-                halves = (wanted[:middle], wanted[middle:])
-                await asyncio.gather(*(self._carried_out(half) for half in halves))
-            else:
-                self._failed(wanted, exc)
-            return
-        self._deliver(parts)
-
-    async def _results(self, pieces: list[Piece]) -> list[tuple[Piece, BatchResult]]:
-        only = pieces[0].work
-        if only.call is not None:
-            return [(pieces[0], await only.call())]
-        start = time.perf_counter()
-        found = merged(pieces)
-        kinds = [each.pieces[0].work.kind for each in found]
-        results = await self._sender.send([each.batch for each in found], kinds)
-        rows = sum([each.batch.size for each in found])
-        weighed = sum(
-            [each.batch.size * kind.complexity for each, kind in zip(found, kinds, strict=True) if kind]
-        )
-        self._scheduler.record_latency(time.perf_counter() - start, rows, weighed / rows)
-        return [
-            pair
-            for each, result in zip(found, results, strict=True)
-            for pair in zip(each.pieces, split(result, each.pieces), strict=True)
-        ]
-
-    def _deliver(self, parts: list[tuple[Piece, BatchResult]]) -> None:
-        done: list[tuple[Work, BatchResult]] = []
-        exact: list[tuple[object, BatchResult, int]] = []
-        for (work, start, stop), part in parts:
-            if work.settled:
-                continue
-            result = part if stop - start == work.rows else whole(work, start, stop, part)
-            if result is None:
-                continue
-            if work.pool_key is not None:
-                result = self._pool.add(work.pool_key, work.batch.outputs, result, work.batch.stream_keys)
-            elif work.key is not None:
-                exact.append((work.key, result, sum(map(len, work.arrays))))
-            done.append((work, result))
-        self._cache.cache_results(exact)
+    def _succeeded(self, done: Sequence[tuple[Work, BatchResult]]) -> None:
         told: list[Told] = []
         with self._lock:
             for work, result in done:
@@ -279,7 +231,7 @@ class Dispatcher:
 
     def _failed(self, pieces: Iterable[Piece], error: BaseException) -> None:
         if not isinstance(error, Exception):
-            stopped = ExecutionError(f"The backend {self._backend.name!r} stopped with {error!r}.")
+            stopped = ExecutionError(f"The backend {self._name!r} stopped with {error!r}.")
             stopped.__cause__ = error
             error = stopped
         told: list[Told] = []
@@ -295,17 +247,15 @@ class Dispatcher:
         if cancelled or error is not None:
             # Whatever came about, nobody goes on waiting for this request.
             left = [piece for piece in request.pieces if not piece.work.settled and is_missing(piece)]
-            reason = error or ExecutionError(f"The backend {self._backend.name!r} cancelled a request.")
+            reason = error or ExecutionError(f"The backend {self._name!r} cancelled a request.")
             self._failed(left, reason)
-        told: list[Told] = []
         with self._lock:
             self.in_flight -= request.circuits
             self._requests.discard(request)
             for work, _, _ in request.pieces:
                 if not work.settled:
                     work.requests = tuple(other for other in work.requests if other is not request)
-            if not self.pending and not self._requests:
-                told, self._idle = self._idle, []
+            told = self._told_if_idle()
         tell(told)
         self._pump()
 
@@ -338,9 +288,14 @@ class Dispatcher:
                 self.counts["cancelled" if state == CANCELLED else "failed"] += work.rows
                 self._close(work)
                 self._abandon(work)
-                if not self.pending and not self._requests:
-                    told = [*told, *self._idle]
-                    self._idle = []
+                told += self._told_if_idle()
+        return told
+
+    def _told_if_idle(self) -> list[Told]:
+        """Who waits for everything to be done, if that is so now."""
+        if self.pending or self._requests:
+            return []
+        told, self._idle = self._idle, []
         return told
 
     def _settle(self, handle: Handle, state: int, value: object) -> list[Told] | None:
@@ -378,7 +333,7 @@ class Dispatcher:
         """In a forked child: the parent's requests are the parent's; whoever asks for them here is told so."""
         lost = [handle for work in self._works for handle in work.handles]
         self.queue.clear()
-        self._sender.after_fork()
+        self._carrier.after_fork()
         self.pending = self.in_flight = 0
         self._forget()
         error = ExecutionError(
@@ -392,14 +347,8 @@ class Dispatcher:
         if self.pending or self.in_flight:
             idle = threading.Event()
             self.cancel_all()
-            self.when_idle((None, lambda event: event.set(), idle))
+            self.when_idle(Told(None, lambda event: event.set(), idle))
             idle.wait(timeout_s)
-
-
-def _is_cancelled() -> bool:
-    """Whether the present task was cancelled, rather than something inside it."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _cancel(request: Request) -> None:

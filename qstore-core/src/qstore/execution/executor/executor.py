@@ -16,7 +16,7 @@ from qstore.batch import BatchResult, Capabilities, CircuitBatch, Estimate
 from qstore.errors import ExecutionError, OptionError
 from qstore.execution.caches import MultiLevelCache, ShotPool
 from qstore.execution.executor.dispatcher import Dispatcher
-from qstore.execution.executor.handle import Handle
+from qstore.execution.executor.handle import Handle, Told
 from qstore.execution.executor.intake import Intake, checked_count
 from qstore.execution.executor.iteration import Batches, Progress, as_completed, mapped
 from qstore.execution.executor.lifecycle import at_fork_and_exit
@@ -26,7 +26,7 @@ from qstore.execution.executor.sending import Sender
 from qstore.execution.executor.stats import ExecutorStats
 from qstore.execution.executor.sync_facade import SyncExecutor
 from qstore.execution.settings import current_settings, resolve_backend
-from qstore.plugins import Backend, Gradients, is_differentiable, runs_many
+from qstore.plugins import Backend, Gradients, chooses, is_differentiable, runs_many
 
 __all__ = ["AsyncQuantumExecutor"]
 
@@ -38,7 +38,8 @@ class AsyncQuantumExecutor:
 
     Args:
         backend: a registered name, a backend, or None for the default.
-        max_concurrent: most circuits at the backend at a time; by default 100, or as `qs.configure` has set it.
+        max_concurrent: most circuits at the backend at a time; by default 100, or as `qs.configure` has set it. A router
+            gets what belongs together in one call, even if it is more.
         batch_size: circuits of one request: a number, "adaptive", or an `AdaptiveBatchScheduler` of your own.
         max_pending: most circuits that wait or are under way; `submit` raises `QueueFull` beyond.
         cache_bytes: what is remembered of exact results, templates and parameters; 0 for nothing but templates; by
@@ -100,9 +101,9 @@ class AsyncQuantumExecutor:
             largest=fixed or self._max_concurrent, mixes=runs_many(self._backend),
             merges=merge if merge is not None else not self._backend.capabilities.paid,
         )  # fmt: skip
-        sender = Sender(self._backend, self._max_concurrent, checked_count("retries", retries, least=0))
+        self._sender = Sender(self._backend, self._max_concurrent, checked_count("retries", retries, least=0))
         self._dispatcher = Dispatcher(
-            self._backend, queue, sender, self._max_concurrent, self._scheduler, self.cache, pool
+            self._backend, queue, self._sender, self._max_concurrent, self._scheduler, self.cache, pool
         )
         self._intake = Intake(self._backend, self.cache, fixed or self._max_concurrent, pool_shots=pool_shots)
         self._pool = pool
@@ -130,12 +131,25 @@ class AsyncQuantumExecutor:
         """Dollars, seconds and error expected for a batch; nothing is sent."""
         return self._backend.estimate(batch)
 
+    @property
+    def reason_against_vjp(self) -> Any:
+        """The backend's own, if it chooses; otherwise not there."""
+        if not chooses(self._backend):
+            raise AttributeError(f"{self._backend.name!r} chooses no backend.")
+        return self._backend.reason_against_vjp
+
     async def run(self, batch: CircuitBatch) -> BatchResult:
         """Run every row of a batch, and wait for it; however many others wait."""
         return (await self.run_many((batch,)))[0]
 
     async def run_many(self, batches: Sequence[CircuitBatch]) -> list[BatchResult]:
-        """Run several batches, and wait for them; the first failure cancels the others and is raised."""
+        """Run several batches, and wait for them; the first failure cancels the others and is raised.
+
+        A backend that chooses, such as a router, gets them in one call, however many circuits that are.
+        """
+        if self.keeps_together(batches):
+            found: Any = await self.submit_together(batches)[0]
+            return list(found)
         handles = self._submitted(batches, pooled=False, bounded=False)
         try:
             return [await handle for handle in handles]
@@ -219,7 +233,7 @@ class AsyncQuantumExecutor:
             batches: an iterable, or an asynchronous one.
             progress: called as `progress(done, total)` after each batch; `total` is None where it is not known.
         """
-        return mapped(self._submit_one, batches, self.window, progress)
+        return mapped(self.submit_one, batches, self.window, progress)
 
     def as_completed(self, handles: Iterable[Handle]) -> AsyncIterator[Handle]:
         """Handles in the order in which they settle, for `async for`."""
@@ -236,7 +250,27 @@ class AsyncQuantumExecutor:
         """As `submit_batch`, however many wait; for callers that bound by themselves what they submit."""
         return self._submitted(batches, priority=priority, deadline=deadline, bounded=False)
 
-    def _submit_one(self, batch: CircuitBatch) -> Handle:
+    def keeps_together(self, batches: Sequence[CircuitBatch], *, pooled: bool = False) -> bool:
+        """Whether these batches go out in one call, because cut up they could come from several backends.
+
+        Those whose shots are added to earlier ones do not.
+        """
+        if not chooses(self._backend) or (pooled and self._intake.pools):
+            return False
+        return sum(getattr(batch, "size", 0) for batch in batches) > 1
+
+    def submit_together(
+        self, batches: Sequence[CircuitBatch], *, priority: int = 0, deadline: float | None = None
+    ) -> list[Handle]:
+        """Take batches that go out in one call, with one handle, whose result is the list of theirs."""
+        self._check_open()
+        work = self._intake.together(tuple(batches), priority, deadline, self._sender.send_together)
+        handle = Handle(self._dispatcher)
+        self._dispatcher.add((work,), (handle,), work.rows, priority, deadline)
+        return [handle]
+
+    def submit_one(self, batch: CircuitBatch) -> Handle:
+        """As `submit_unbounded`, for one."""
         self._check_open()
         return self._intake.take_one(self._dispatcher, batch, 0, None, None)
 
@@ -274,7 +308,7 @@ class AsyncQuantumExecutor:
             self._dispatcher.cancel_all()
         loop = asyncio.get_running_loop()
         idle = asyncio.Event()
-        self._dispatcher.when_idle((loop, lambda _: idle.set(), None))
+        self._dispatcher.when_idle(Told(loop, lambda _: idle.set(), None))
         self._dispatcher.hurry(loop)
         await idle.wait()
 

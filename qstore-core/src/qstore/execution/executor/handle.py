@@ -12,7 +12,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qstore.batch import BatchResult
 from qstore.errors import ExecutionError
@@ -27,8 +27,17 @@ __all__ = ["Handle", "Told", "tell"]
 PENDING, DONE, FAILED, CANCELLED = range(4)
 _WORDS = ("pending", "done", "failed", "cancelled")
 
-Told = tuple[asyncio.AbstractEventLoop | None, Callable[[Any], object], Any]
-"""Who is told that a handle has settled: the loop to do it on (None: at once), what to call, and with what."""
+
+class Told(NamedTuple):
+    """Who is told that a handle has settled: the loop to do it on (None: at once), what to call, and with what.
+
+    What somebody waits for goes on; a mere callback, which does not wait, keeps nothing going.
+    """
+
+    loop: asyncio.AbstractEventLoop | None
+    call: Callable[[Any], object]
+    argument: Any
+    waits: bool = True
 
 
 class Handle:
@@ -89,33 +98,40 @@ class Handle:
     def add_done_callback(self, call: Callable[[Handle], object]) -> None:
         """Have `call(handle)` made when it settles, on the event loop that runs here, else on qstore's own thread.
 
-        It should be quick, and must not wait for other results there.
+        It should be quick, and must not wait for other results there. It does not keep the work going: that ends when
+        nobody waits for it.
         """
-        told = (_running_loop(), call, self)
+        told = Told(_running_loop(), call, self, waits=False)
         if not self._dispatcher.tell_later(self, told):
             tell([told])
 
-    def call_when_done(self, call: Callable[[Handle], object]) -> None:
-        """As `add_done_callback`, but on whichever thread settles it."""
-        if not self._dispatcher.tell_later(self, (None, call, self)):
-            tell([(None, call, self)])
+    def call_when_done(
+        self, loop: asyncio.AbstractEventLoop | None, call: Callable[[Handle], object]
+    ) -> Callable[[], object]:
+        """As `add_done_callback`, for somebody who waits: on that loop, or on whichever thread settles it.
 
-    def send_soon(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Somebody waits for it on that loop, or in a thread."""
-        if self.state == PENDING:
+        Returns:
+            What ends the waiting.
+        """
+        told = Told(loop, call, self)
+        if self._dispatcher.tell_later(self, told):
             self._dispatcher.hurry(loop)
+        else:
+            tell([told])
+        return lambda: self._dispatcher.forget(self, told)
 
     def __await__(self) -> Generator[Any, None, BatchResult]:
         if self.state == PENDING:
             loop = asyncio.get_running_loop()
             waiter = loop.create_future()
-            told: Told = (loop, _wake, waiter)
+            told = Told(loop, _wake, waiter)
             if self._dispatcher.tell_later(self, told):
                 self._dispatcher.hurry(loop)
                 try:
                     yield from waiter
                 except asyncio.CancelledError:
-                    self._dispatcher.stop_waiting(self, told)
+                    if self._dispatcher.forget(self, told):
+                        self.cancel()
                     raise
         return self._outcome(asyncio.CancelledError)
 
@@ -127,10 +143,14 @@ class Handle:
                 "A blocking call was made on qstore's own event loop; await the handle there instead."
             )
         event = threading.Event()
-        if self._dispatcher.tell_later(self, (None, _set, event)):
+        told = Told(None, _set, event)
+        if self._dispatcher.tell_later(self, told):
             self._dispatcher.hurry(None)
-            if not event.wait(timeout):
-                raise TimeoutError(f"The result is not there after {timeout:g} s; the work goes on.")
+            try:
+                if not event.wait(timeout):
+                    raise TimeoutError(f"The result is not there after {timeout:g} s; the work goes on.")
+            finally:
+                self._dispatcher.forget(self, told)
 
     def _outcome(self, cancelled: type[BaseException]) -> BatchResult:
         if self.state == DONE:
@@ -151,7 +171,7 @@ def tell(all_told: Iterable[Told]) -> None:
     """Tell everybody, each loop once."""
     by_loop: dict[asyncio.AbstractEventLoop | None, list[Told]] = defaultdict(list)
     for told in all_told:
-        by_loop[told[0]].append(told)
+        by_loop[told.loop].append(told)
     for loop, some in by_loop.items():
         if loop is None:
             _call(some)
@@ -163,13 +183,18 @@ def tell(all_told: Iterable[Told]) -> None:
 
 
 def _call(some: Iterable[Told]) -> None:
-    for _, call, argument in some:
+    end: BaseException | None = None
+    for told in some:
         try:
-            call(argument)
-        except Exception:  # a user's callback must not keep the others from being told
+            told.call(told.argument)
+        except BaseException as exc:  # a user's callback must not keep the others from being told
             import logging
 
             logging.getLogger(__name__).exception("A callback of a handle failed.")
+            if isinstance(exc, (SystemExit, KeyboardInterrupt)):
+                end = exc
+    if end is not None and not on_background_loop():
+        raise end  # a user's own loop ends as it would by any other callback of his
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

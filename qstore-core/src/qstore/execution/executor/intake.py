@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from qstore.batch import CircuitBatch
+from qstore.batch import BatchResult, CircuitBatch
 from qstore.errors import OptionError, QueueFull
 from qstore.execution.caches import MultiLevelCache
 from qstore.execution.caches.levels import MIN_PARAMETER_BYTES
 from qstore.execution.executor.dispatcher import Dispatcher
-from qstore.execution.executor.handle import PENDING, Handle
+from qstore.execution.executor.handle import Handle
 from qstore.execution.executor.merging import group_of
 from qstore.execution.executor.sending import compiled_kind
 from qstore.execution.executor.work import Kind, Work
@@ -45,7 +45,7 @@ class Intake:
         self._known = cache.results.get
         self._last: Kind | None = None
         self._last_group: object = None
-        self._pools = pool_shots
+        self.pools = pool_shots
 
     def take_one(
         self,
@@ -58,14 +58,14 @@ class Intake:
         """A handle for one batch; raises as `take`."""
         if priority or deadline is not None:
             _check(priority, deadline)
-        work = self._work(batch, self._pools)
+        work = self._work(batch, self.pools)
         if self._remembers and work.key is not None:
             known = self._known(work.key)
             if known is not None:
                 return dispatcher.settled(known)
         handle = Handle(dispatcher)
         if not dispatcher.add((work,), (handle,), work.rows, priority, deadline, room):
-            raise _queue_full(dispatcher.pending, (batch,), room)
+            raise _queue_full(dispatcher.pending, work.rows, room)
         return handle
 
     def take(
@@ -80,23 +80,57 @@ class Intake:
             CapabilityError: the backend cannot do it.
         """
         _check(priority, deadline)
-        works = [self._work(batch, pooled and self._pools) for batch in batches]
+        works = [self._work(batch, pooled and self.pools) for batch in batches]
         known = [
             self._known(work.key) if self._remembers and work.key is not None else None for work in works
         ]
         new = [work for work, result in zip(works, known, strict=True) if result is None]
-        handles = [Handle(dispatcher) if result is None else dispatcher.settled(result) for result in known]
+        handles = [Handle(dispatcher) for _ in new]
         if new:
             self._bind_together(new)
-            open_handles = [handle for handle in handles if handle.state == PENDING]
             circuits = sum([work.rows for work in new])
-            if not dispatcher.add(new, open_handles, circuits, priority, deadline, room):
-                raise _queue_full(dispatcher.pending, batches, room)
-        return handles
+            if not dispatcher.add(new, handles, circuits, priority, deadline, room):
+                raise _queue_full(dispatcher.pending, circuits, room)
+        waiting = iter(handles)
+        return [next(waiting) if result is None else dispatcher.settled(result) for result in known]
 
     def call(self, batch: CircuitBatch, call: Callable[[], Coroutine[Any, Any, Any]]) -> Work:
         """A work that is a call of its own."""
-        return Work(None, batch, (), object(), None, 1, call=call)
+        return self._call((batch,), call)
+
+    def _call(self, batches: Sequence[CircuitBatch], call: Callable[[], Coroutine[Any, Any, Any]]) -> Work:
+        work = Work(None, batches[0], (), object(), None, 1, call=call)
+        work.rows = work.left = _rows(batches)
+        return work
+
+    def together(
+        self, batches: Sequence[CircuitBatch], priority: int, deadline: float | None,
+        send: Callable[[Sequence[CircuitBatch]], Coroutine[Any, Any, Any]],
+    ) -> Work:  # fmt: skip
+        """A work whose result is the list of all results of some batches, in one call; raises as `take`."""
+        _check(priority, deadline)
+        works = [self._work(batch, pooled=False) for batch in batches]
+        known = [self._known(work.key) if work.key is not None else None for work in works]
+        if self._remembers and None not in known:
+
+            async def remembered() -> list[BatchResult]:
+                return [result for result in known if result is not None]
+
+            return self._call(batches, remembered)
+
+        async def sent() -> list[BatchResult]:
+            results: list[BatchResult] = await send(batches)
+            pairs = zip(works, results, strict=True)
+            self._cache.cache_results(
+                [
+                    (work.key, result, sum(map(len, work.arrays)))
+                    for work, result in pairs
+                    if work.key is not None
+                ]
+            )
+            return results
+
+        return self._call(batches, sent)
 
     def _work(self, batch: CircuitBatch, pooled: bool) -> Work:
         if not isinstance(batch, CircuitBatch):
@@ -159,9 +193,9 @@ def _rows(batches: Sequence[CircuitBatch]) -> int:
     return sum(getattr(batch, "size", 0) for batch in batches)
 
 
-def _queue_full(pending: int, batches: Sequence[CircuitBatch], room: int | None) -> QueueFull:
+def _queue_full(pending: int, circuits: int, room: int | None) -> QueueFull:
     return QueueFull(
-        f"{pending} circuits wait or are under way, and {_rows(batches)} more would be more than max_pending={room}. Wait "
+        f"{pending} circuits wait or are under way, and {circuits} more would be more than max_pending={room}. Wait "
         "for some handles, use executor.map(...), which waits by itself, or give a larger max_pending."
     )
 

@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many results one after the other: in the order of the batches (`mapped`), or as they come (`as_completed`).
 
-No task is made for any of them. What is submitted and not yet handed on is bounded, so that an iterator of a million
+No task is made for any of them, one for a source that has to be awaited. What is submitted and not yet handed on is bounded, so that an iterator of a million
 batches takes no more memory than one of a thousand; what is under way when the loop over it is left is cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
 from typing import Protocol
 
 from qstore.batch import BatchResult, CircuitBatch
 from qstore.errors import OptionError
 from qstore.execution.executor.handle import Handle
 
-__all__ = ["Batches", "Progress", "as_completed", "mapped"]
+__all__ = ["Batches", "Progress", "Window", "as_completed", "mapped"]
 
 Batches = Iterable[CircuitBatch] | AsyncIterable[CircuitBatch]
 
@@ -42,26 +43,22 @@ async def mapped(
         window: most circuits that are submitted and not yet handed on; a larger batch is handed on before the next one.
         progress: is told after each batch.
     """
-    source = batches.__aiter__() if isinstance(batches, AsyncIterable) else _pulled(batches)
     total = len(batches) if isinstance(batches, Sized) else None
-    waiting: deque[tuple[Handle, int]] = deque()
-    open_rows = done = 0
-    exhausted = False
+    under_way = Window(submit, window)
+    # A source that has to be waited for must not keep results waiting that are there.
+    feeding = asyncio.ensure_future(under_way.feed(batches)) if isinstance(batches, AsyncIterable) else None
+    source = iter(()) if isinstance(batches, AsyncIterable) else iter(batches)
+    done = 0
     try:
         while True:
-            while not exhausted and (open_rows < window or not waiting):
-                batch = await anext(source, None)
-                if batch is None:
-                    exhausted = True
-                    break
-                waiting.append((submit(batch), batch.size))
-                open_rows += batch.size
-            if not waiting:
+            if feeding is None:
+                under_way.fill(source)
+            elif not under_way.handles:
+                await under_way.fed(feeding)
+            if not under_way.handles:
                 return
-            handle, rows = waiting[0]
-            result = await handle
-            waiting.popleft()
-            open_rows -= rows
+            result = await under_way.handles[0][0]
+            under_way.hand_on()
             done += 1
             if progress is not None:
                 progress(done, total)
@@ -69,13 +66,78 @@ async def mapped(
                 await asyncio.sleep(0)
             yield result
     finally:
-        for handle, _ in waiting:
+        if feeding is not None:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+        under_way.cancel()
+
+
+class Window:
+    """What is submitted and not yet handed on, oldest first."""
+
+    def __init__(self, submit: Callable[[CircuitBatch], Handle], rows: int) -> None:
+        self.handles: deque[tuple[Handle, int]] = deque()
+        self._submit, self._room = submit, rows
+        self._changed: asyncio.Event | None = None
+
+    def fill(self, source: Iterator[CircuitBatch]) -> None:
+        """Pull as many as there is room for."""
+        while self._room > 0 or not self.handles:
+            try:
+                batch = next(source)
+            except StopIteration:
+                return
+            self._add(batch)
+
+    async def feed(self, source: AsyncIterable[CircuitBatch]) -> None:
+        """Pull as there is room, until the source has no more."""
+        async with contextlib.aclosing(_pulled(source)) as batches:
+            async for batch in batches:
+                self._add(batch)
+                self._notify()
+                while self._room <= 0 and self.handles:
+                    await self._change()
+
+    async def fed(self, feeding: asyncio.Task[None]) -> None:
+        """Wait for a first one; raises what the source has raised."""
+        feeding.add_done_callback(lambda _: self._notify())
+        while not self.handles and not feeding.done():
+            await self._change()
+        if not self.handles:
+            await feeding
+
+    def hand_on(self) -> None:
+        """The oldest is done."""
+        self._room += self.handles.popleft()[1]
+        self._notify()
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        for handle, _ in self.handles:
             handle.cancel()
 
+    def _add(self, batch: CircuitBatch) -> None:
+        self.handles.append((self._submit(batch), batch.size))
+        self._room -= batch.size
 
-async def _pulled(batches: Iterable[CircuitBatch]) -> AsyncIterator[CircuitBatch]:
-    for batch in batches:
-        yield batch
+    def _notify(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+
+    async def _change(self) -> None:
+        self._changed = self._changed or asyncio.Event()
+        self._changed.clear()
+        await self._changed.wait()
+
+
+async def _pulled(source: AsyncIterable[CircuitBatch]) -> AsyncGenerator[CircuitBatch, None]:
+    """The source, closed with this generator if it can be."""
+    try:
+        async for batch in source:
+            yield batch
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
 
 
 async def as_completed(handles: Iterable[Handle]) -> AsyncIterator[Handle]:
@@ -96,13 +158,15 @@ async def as_completed(handles: Iterable[Handle]) -> AsyncIterator[Handle]:
         settled.append(handle)
         arrived.set()
 
-    for handle in wanted:
-        handle.add_done_callback(note)
-        handle.send_soon(loop)
-    for number in range(1, len(wanted) + 1):
-        while not settled:
-            arrived.clear()
-            await arrived.wait()
-        if number % _BREATH == 0:
-            await asyncio.sleep(0)
-        yield settled.popleft()
+    leave = [handle.call_when_done(loop, note) for handle in wanted]
+    try:
+        for number in range(1, len(wanted) + 1):
+            while not settled:
+                arrived.clear()
+                await arrived.wait()
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
+            yield settled.popleft()
+    finally:
+        for each in leave:
+            each()

@@ -64,9 +64,13 @@ class AdaptiveBatchScheduler:
             raise OptionError(f"target_latency_s must be seconds above 0, got {target_latency_s!r}.")
         self.minimum, self.maximum, self.target_latency_s = minimum, maximum, float(target_latency_s)
         self.fixed_s, self.per_circuit_s = 0.0, 0.0
-        self._lock = threading.Lock()
+        self.after_fork()
         self._sums = _NOTHING
         self._surprises = 0
+
+    def after_fork(self) -> None:
+        """In a forked child: nobody holds the lock."""
+        self._lock = threading.Lock()
 
     def get_batch_size(self, queue_depth: int, circuit_complexity: float = 1.0) -> int:
         """Circuits for the next request.

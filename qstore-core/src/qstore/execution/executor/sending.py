@@ -20,7 +20,7 @@ from qstore.execution.executor.threads import DaemonThreads
 from qstore.execution.executor.work import Kind
 from qstore.execution.plan import Plan, plan
 from qstore.execution.retry import Backoff, RetryQuota
-from qstore.execution.run import checked_result
+from qstore.execution.run import checked_results
 from qstore.plugins import Backend, is_sync, runs_many
 
 __all__ = ["Sender", "compiled_kind"]
@@ -74,14 +74,19 @@ class Sender:
             for each, batch, kind in zip(plans, batches, kinds, strict=True)
             for part in _with_known_circuits(each, batch, kind)
         ]
-        results = iter(await self._repeated(parts, paid=capabilities.paid))
+        results = iter(await self._repeated(self._waves(parts)))
         return [each.combine([next(results) for _ in each.batches]) for each in plans]
 
-    async def _repeated(self, parts: Sequence[CircuitBatch], *, paid: bool) -> list[BatchResult]:
+    async def send_together(self, batches: Sequence[CircuitBatch]) -> list[BatchResult]:
+        """The results of batches that go to a backend that chooses, all of them in one call."""
+        return await self._repeated([list(batches)])
+
+    async def _repeated(self, waves: Sequence[Sequence[CircuitBatch]]) -> list[BatchResult]:
+        paid = self._backend.capabilities.paid
         spent = attempt = 0
         while True:
             try:
-                found = [result for wave in self._waves(parts) for result in await self._once(wave)]
+                found = [result for wave in waves for result in await self._once(wave)]
             except Exception as exc:
                 spent = self._quota.spend() if attempt < self._retries and may_repeat(exc, paid=paid) else 0
                 if not spent:
@@ -106,18 +111,17 @@ class Sender:
 
     async def _once(self, parts: Sequence[CircuitBatch]) -> Sequence[BatchResult]:
         backend = self._backend
+        found: Sequence[BatchResult]
         if self._threads is not None and is_sync(backend):
             # One call for all: they would only get into each other's way.
             found = await self._threads.call(lambda: [backend.run_sync(part) for part in parts])
         elif runs_many(backend):
-            found = list(await backend.run_many(parts))
+            found = await backend.run_many(parts)
         elif len(parts) == 1:
             found = [await backend.run(parts[0])]
         else:
             found = await _side_by_side(backend, parts)
-        if len(found) != len(parts):
-            raise ExecutionError(f"{backend.name!r} returned {len(found)} results for {len(parts)} batches.")
-        return [checked_result(result, part, backend) for result, part in zip(found, parts, strict=True)]
+        return checked_results(found, parts, backend)
 
 
 async def _side_by_side(backend: Backend, parts: Sequence[CircuitBatch]) -> list[BatchResult]:

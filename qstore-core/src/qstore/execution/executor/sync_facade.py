@@ -7,16 +7,15 @@ On qstore's own loop itself a call is refused: it would wait for itself for ever
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from qstore.batch import BatchResult, CircuitBatch
 from qstore.errors import ExecutionError
 from qstore.execution.bridge import on_background_loop, wait_for
 from qstore.execution.executor.handle import Handle
-from qstore.execution.executor.iteration import Progress
+from qstore.execution.executor.iteration import Progress, Window
 
 if TYPE_CHECKING:
     from qstore.execution.executor.executor import AsyncQuantumExecutor
@@ -60,12 +59,16 @@ class SyncExecutor:
     ) -> list[BatchResult]:
         """Run several batches and wait for all results; the first failure cancels the others and is raised."""
         _refuse_on_own_loop()
-        handles = self._executor.submit_unbounded(batches, priority=priority, deadline=deadline)
+        executor = self._executor
+        together = executor.keeps_together(batches, pooled=True)
+        submit = executor.submit_together if together else executor.submit_unbounded
+        handles = submit(batches, priority=priority, deadline=deadline)
         try:
-            return [handle.result() for handle in handles]
+            found: list[Any] = [handle.result() for handle in handles]
         finally:
             for handle in handles:
                 handle.cancel()
+        return list(found[0]) if together else found
 
     def map(
         self, batches: Iterable[CircuitBatch], *, progress: Progress | None = None
@@ -73,32 +76,22 @@ class SyncExecutor:
         """The results of batches in their order, pulled as there is room; leaving the loop cancels what is under way."""
         _refuse_on_own_loop()
         total = len(batches) if isinstance(batches, Sized) else None
+        under_way = Window(self._executor.submit_one, self._executor.window)
         source = iter(batches)
-        waiting: deque[tuple[Handle, int]] = deque()
-        open_rows = done = 0
-        exhausted = False
+        done = 0
         try:
             while True:
-                while not exhausted and (open_rows < self._executor.window or not waiting):
-                    batch = next(source, None)
-                    if batch is None:
-                        exhausted = True
-                        break
-                    waiting.append((self._executor.submit_unbounded((batch,))[0], batch.size))
-                    open_rows += batch.size
-                if not waiting:
+                under_way.fill(source)
+                if not under_way.handles:
                     return
-                handle, rows = waiting[0]
-                result = handle.result()
-                waiting.popleft()
-                open_rows -= rows
+                result = under_way.handles[0][0].result()
+                under_way.hand_on()
                 done += 1
                 if progress is not None:
                     progress(done, total)
                 yield result
         finally:
-            for handle, _ in waiting:
-                handle.cancel()
+            under_way.cancel()
 
     def as_completed(self, handles: Iterable[Handle]) -> Iterator[Handle]:
         """The handles in the order in which they settle."""
@@ -107,11 +100,13 @@ class SyncExecutor:
         _refuse_on_own_loop()
         wanted = list(handles)
         settled: queue.SimpleQueue[Handle] = queue.SimpleQueue()
-        for handle in wanted:
-            handle.call_when_done(settled.put)
-            handle.send_soon(None)
-        for _ in wanted:
-            yield settled.get()
+        leave = [handle.call_when_done(None, settled.put) for handle in wanted]
+        try:
+            for _ in wanted:
+                yield settled.get()
+        finally:
+            for each in leave:
+                each()
 
     def close(self, *, cancel: bool = False) -> None:
         """As `AsyncQuantumExecutor.close`, waiting for it."""
