@@ -49,8 +49,8 @@ Made = TypeVar("Made")
 
 _SETTLE_S = {True: 60.0, False: 2.0}
 """How long a lost job is looked for before it counts as not accepted, by whether it is paid."""
-_LARGE = 64
-"""Batches of more rows are written and read in a thread, so that other jobs' requests are not kept waiting."""
+_LARGE = 8
+"""Batches of more rows, which take more than a millisecond, are written and read in a thread: the event loop keeps turning."""
 
 
 class IonQBackend:

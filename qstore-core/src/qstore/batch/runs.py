@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore.errors import OptionError
+from qstore.errors import ConfigurationError, OptionError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,6 +162,9 @@ def process_rank() -> str:
 def state_home() -> Path:
     """The folder of runs and ledger: QSTORE_HOME, or the platform's place for a user's state.
 
+    Raises:
+        ConfigurationError: there is no such place, because this user has no home.
+
     Example:
         >>> from unittest import mock
         >>> with mock.patch.dict(os.environ, QSTORE_HOME="/data/qstore"):
@@ -170,14 +173,18 @@ def state_home() -> Path:
     """
     from pathlib import Path  # 4 ms that most imports of qstore never need
 
-    chosen = os.environ.get("QSTORE_HOME")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "qstore"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "qstore"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "qstore"
+    try:
+        chosen = os.environ.get("QSTORE_HOME")
+        if chosen:
+            return Path(chosen).expanduser()
+        if sys.platform == "win32":
+            return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "qstore"
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Application Support" / "qstore"
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "qstore"
+    except RuntimeError:
+        msg = "This user has no home folder, as in some containers; set QSTORE_HOME to a folder for runs and the ledger."
+        raise ConfigurationError(msg) from None
 
 
 def checked_run_name(name: Any, source: str = "A run's name") -> str:

@@ -75,7 +75,11 @@ class Template(CircuitView):
             return True
         if not isinstance(other, Template):
             return NotImplemented
-        return self._n_qubits == other._n_qubits and self._operations == other._operations
+        same = self._n_qubits == other._n_qubits and self._operations == other._operations
+        if same:
+            # Caches compare a copy with what they keep in every call: from now on by identity, entry by entry.
+            other._operations = self._operations
+        return same
 
     def __hash__(self) -> int:
         if self._hash is None:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 
+from qstore.cli.json_text import json_text
 from qstore.cli.table import table
 from qstore.execution import default_backend_name
 from qstore.plugins import loaded_plugins
@@ -30,7 +30,7 @@ def _run(args: argparse.Namespace) -> int:
              "capabilities": asdict(e.spec.capabilities) if e.spec.capabilities else None}
             for e in entries
         ]  # fmt: skip
-        print(json.dumps(records, indent=2, default=sorted))
+        print(json_text(records))
         return 0
     if not entries:
         print("No backends are installed. The embedded simulator comes with: pip install qstore-sim")

@@ -7,16 +7,16 @@ The core knows no plugin's cache: whoever keeps one registers it (`qstore.plugin
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from qstore.cli.json_text import json_text
 from qstore.cli.table import table
 from qstore.cli.words import size
-from qstore.errors import OptionError, nearest_names
+from qstore.errors import ConfigurationError, OptionError, nearest_names
 from qstore.plugins import CacheSpec, load_factory, loaded_plugins
 from qstore.plugins.registry import Registered
 
@@ -67,14 +67,17 @@ def throughput_files() -> list[Path]:
     """The router's memory of how long backends took."""
     from qstore.batch import state_home
 
-    path = state_home() / "throughput.json"
+    try:
+        path = state_home() / "throughput.json"
+    except ConfigurationError:
+        return []  # a user without a home has none
     return [path] if path.is_file() else []
 
 
 def _list(args: argparse.Namespace) -> int:
     caches = [_looked_at(entry) for entry in loaded_plugins().caches]
     if args.json:
-        print(json.dumps([_record(cache) for cache in caches], indent=2))
+        print(json_text([_record(cache) for cache in caches]))
     else:
         rows = [
             [cache.name, size(cache.size) if not cache.reason else "?", str(len(cache.files)), cache.where,

@@ -44,7 +44,8 @@ def add_circuit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bind", action="append", default=[], metavar="NAME=1,2,3",
                         help="values of a parameter; several times its size makes a batch; pi/2 is understood")  # fmt: skip
     parser.add_argument("--observable", action="append", default=[], metavar="'Z0 Z1'",
-                        help="ask for an expectation value, such as '0.5*X0 - Z0 Z1'; may be given several times")  # fmt: skip
+                        help="ask for an expectation value, such as '0.5*X0 - Z0 Z1'; may be given several times; one that "
+                        "begins with a minus goes after an equals sign: --observable=-Z0")  # fmt: skip
 
 
 def batch_of(args: argparse.Namespace) -> CircuitBatch:

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from qstore.cli.json_text import json_text
 from qstore.cli.table import table
+from qstore.errors import ConfigurationError
 
 __all__ = ["add"]
 
@@ -41,7 +42,6 @@ def add(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from qstore.batch import state_home
     from qstore.execution.settings import explained_settings
     from qstore.execution.settings_fields import FIELDS
     from qstore.execution.settings_file import settings_path
@@ -57,9 +57,9 @@ def _run(args: argparse.Namespace) -> int:
                 each.name: {"value": _plain(each.value), "source": each.source} for each in settings
             },
             "file": {"path": None if path is None else str(path), "exists": there},
-            "home": str(state_home()),
+            "home": _home(),
         }
-        print(json.dumps(record, indent=2))
+        print(json_text(record))
         return 0
     variables = {field.name: field.variable for field in FIELDS}
     rows = [
@@ -72,8 +72,10 @@ def _run(args: argparse.Namespace) -> int:
         for each in settings
     ]
     print(table(["setting", "value", "from", "environment variable"], rows))
-    print(f"\nsettings file  {path}{'' if there else ' (not there)'}")
-    print(f"state folder   {state_home()}")
+    nowhere = "none, as this user has no home folder; set"
+    file = f"{nowhere} QSTORE_CONFIG" if path is None else f"{path}{'' if there else ' (not there)'}"
+    print(f"\nsettings file  {file}")
+    print(f"state folder   {_home() or f'{nowhere} QSTORE_HOME'}")
     others = [[name, os.environ[name], what] for name, what in _PLACES if os.environ.get(name)]
     if others:
         print("\n" + table(["further variable", "value", "what it is"], others))
@@ -84,6 +86,15 @@ def _run(args: argparse.Namespace) -> int:
             "qstore: daily_budget_usd limits nothing without budget_usd: nothing paid is chosen at all.\n"
         )
     return 0
+
+
+def _home() -> str | None:
+    from qstore.batch import state_home
+
+    try:
+        return str(state_home())
+    except ConfigurationError:
+        return None
 
 
 def _plain(value: Any) -> Any:

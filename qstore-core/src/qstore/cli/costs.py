@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from qstore.cli.json_text import json_text
 from qstore.cli.table import table
 from qstore.cli.words import dollars
 from qstore.errors import OptionError
@@ -69,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
                 {**dict(zip(args.by, key, strict=True)), "usd": str(usd)}
                 for key, usd in _sums(report, args.by)
             ]
-        print(json.dumps(record, indent=2, default=str))
+        print(json_text(record))
         return 0
     print(_split(report, args.by) if args.by and report.rows else report)
     others = sorted(path for path in ledger.path.parent.glob("ledger*.sqlite") if path != ledger.path)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
-import json
 import platform
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from qstore.cli.json_text import json_text
 from qstore.cli.table import table
 from qstore.errors import PluginError
 from qstore.execution import default_backend_name
@@ -114,7 +114,7 @@ def _print_json(records: list[dict[str, str]], problems: list[_Problem]) -> None
         "plugins": records,
         "problems": [asdict(problem) for problem in problems],
     }
-    print(json.dumps(found, indent=2))
+    print(json_text(found))
 
 
 def _default_backend(plugins: Loaded) -> list[_Problem]:

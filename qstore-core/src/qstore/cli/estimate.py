@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from qstore.cli.circuit_input import add_circuit_arguments, batch_of
+from qstore.cli.json_text import json_text
 from qstore.cli.table import table
 from qstore.cli.words import dollars, error, seconds
 
@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace) -> int:
             if line.usd is not None else {"backend": line.backend, "reason": line.reason}
             for line in lines
         ]  # fmt: skip
-        print(json.dumps(records, indent=2))
+        print(json_text(records))
     else:
         print(_text(lines))
     if any(line.usd is not None for line in lines):

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from qstore.cli.circuit_input import add_circuit_arguments, batch_of
+from qstore.cli.json_text import json_text
 
 __all__ = ["add"]
 
@@ -46,5 +46,5 @@ def _run(args: argparse.Namespace) -> int:
             scope.enter_context(configured(preferences=args.prefer))
         router = auto(**({"candidates": args.backend} if args.backend else {}))
         explanation = router.explain(batch_of(args))
-    print(json.dumps(explanation.to_dict(), indent=2) if args.json else explanation)
+    print(json_text(explanation.to_dict()) if args.json else explanation)
     return 0 if explanation.chosen is not None else 1

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
+from qstore.cli.json_text import json_text
 from qstore.cli.table import table
 from qstore.errors import OptionError
 
@@ -81,7 +81,7 @@ def _list(args: argparse.Namespace) -> int:
     jobs = [(run, row) for run, row in _jobs(args.run) if not (args.open and row.state in OVER)]
     if args.json:
         records = [{"run": run, **asdict(row), "state": row.state.value} for run, row in jobs]
-        print(json.dumps(records, indent=2, default=str))
+        print(json_text(records))
         return 0
     if not jobs:
         from qstore.batch import state_home

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -35,6 +36,9 @@ exit codes: 0 success, 1 failure, 2 a command line that cannot be read, 130 Ctrl
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a sub-command; returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # What the terminal cannot show is shown by its number instead of ending the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qstore.cli.circuit_input import add_circuit_arguments, batch_of
+from qstore.cli.json_text import json_text
 from qstore.errors import OptionError
 
 __all__ = ["add"]
@@ -69,7 +70,7 @@ def _run(args: argparse.Namespace) -> int:
         result = run_within_budget(batch, args.backend, options)
     for note in getattr(result, "notes", ()):
         sys.stderr.write(f"qstore: note: {note}\n")
-    written = json.dumps(as_record(result, batch), indent=2) if args.json or target else ""
+    written = json_text(as_record(result, batch)) if args.json or target else ""
     if target is not None:
         _write(target, written)
     print(written if args.json else as_text(result, batch, top=args.top))
