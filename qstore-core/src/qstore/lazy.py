@@ -20,11 +20,11 @@ def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
         <class 'fractions.Fraction'>
     """
 
-    def __getattr__(name: str) -> object:
+    def load(name: str) -> object:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         from importlib import import_module
 
         return getattr(import_module(homes[name]), name)
 
-    return __getattr__
+    return load
