@@ -9,12 +9,27 @@ os.environ.setdefault("QSTORE_CONFIG", os.devnull)  # a developer's own settings
 SIMULATING = ("emulator", "ionq", "clients", "faults")
 
 
-@pytest.fixture(scope="session")
-def _compiled_kernels():
-    """On a fresh machine the first run compiles for half a minute, which a job's deadline would not survive."""
+def _compile():
+    """On a fresh machine the first run of each precision compiles for half a minute."""
     import qstore as qs
 
-    qs.run(qs.QuantumCircuit(1).h(0), outputs=qs.Probabilities())
+    circuit = qs.QuantumCircuit(1).rx(0, "t")
+    for precision in ("double", "single"):
+        backend = qs.get_backend("statevector", precision=precision)
+        qs.value_and_vjp(circuit, {"t": 0.1}, qs.Expectations([qs.Z(0)]), backend=backend)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Before several processes start: they would all compile, and the timeouts of their first tests would run."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        _compile()
+
+
+@pytest.fixture(scope="session")
+def _compiled_kernels():
+    """No deadline of a job survives a compilation."""
+    _compile()
 
 
 def pytest_collection_modifyitems(items):

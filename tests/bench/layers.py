@@ -213,7 +213,9 @@ def ratio(times: Mapping[str, list[float]], name: str, to: str) -> float:
 
 def main() -> int:
     """Print the table; 1 if a column disagrees."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--qubits", type=int, default=8)
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--batch", type=int, default=256)
@@ -238,7 +240,9 @@ def main() -> int:
     head = f"{model.qubits} qubits, depth {model.depth}, batch {model.batch}; {machine()}"
     print(rows(head, cells, ["column", "step, ms", "of the engine's", "of QuantumLayer's"]))
     overhead = ratio(times, "qstore_torch.QuantumLayer", REFERENCE)
-    print(f"\nQuantumLayer adds {100 * (overhead - 1):.0f} % to the engine's own step (at most {100 * (WANTED_OVERHEAD - 1):.0f} %).")
+    print(
+        f"\nQuantumLayer adds {100 * (overhead - 1):.0f} % to the engine's own step (at most {100 * (WANTED_OVERHEAD - 1):.0f} %)."
+    )
     if "PennyLane TorchLayer" in times:
         factor = ratio(times, "PennyLane TorchLayer", "qstore_torch.QuantumLayer")
         print(f"PennyLane's TorchLayer takes {factor:.0f} times as long (at least {WANTED_RATIO:.0f}).")

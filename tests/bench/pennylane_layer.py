@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pennylane as qml
+
 from torch import nn
 
 

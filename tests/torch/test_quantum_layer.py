@@ -270,7 +270,7 @@ def test_it_runs_inside_data_loader_workers(start):
 def test_the_facts_of_a_layer_show():
     layer = QuantumLayer(n_qubits=4, depth=2, measurement_bases="ZX")
     assert (layer.n_qubits, layer.n_parameters, layer.output_dim) == (4, 16, 8)
-    expected = "n_qubits=4, inputs=x(4,), output_dim=8, n_parameters=16, backend='statevector', exact"
+    expected = "n_qubits=4, inputs=x(4,), output_dim=8, n_parameters=16, backend='auto', exact"
     assert layer.extra_repr() == expected
     assert "RY(weights[0, 0, 0])" in str(layer.circuit)
 

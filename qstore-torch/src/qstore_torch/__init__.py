@@ -11,13 +11,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from qstore_torch.layers import (
+        AdaptiveLayer,
+        DecodingLayer,
+        EncodingLayer,
+        QuantumBatchNorm,
+        QuantumDropout,
+        QuantumFeatureExtractor,
+        QuantumNonlinearity,
+        QuantumPooling,
+        QuantumReadout,
+        Sequential,
+    )
     from qstore_torch.quantum_layer import QuantumLayer
 
-__all__ = ["QuantumLayer"]
+__all__ = [
+    "AdaptiveLayer",
+    "DecodingLayer",
+    "EncodingLayer",
+    "QuantumBatchNorm",
+    "QuantumDropout",
+    "QuantumFeatureExtractor",
+    "QuantumLayer",
+    "QuantumNonlinearity",
+    "QuantumPooling",
+    "QuantumReadout",
+    "Sequential",
+]
 
 __version__ = "0.1.0"
 
-_HOMES = {"QuantumLayer": "qstore_torch.quantum_layer"}
+_HOMES = dict.fromkeys(__all__, "qstore_torch.layers") | {"QuantumLayer": "qstore_torch.quantum_layer"}
 
 
 def __getattr__(name: str) -> Any:

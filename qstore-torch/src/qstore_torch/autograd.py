@@ -8,11 +8,11 @@ Gradients of gradients are refused. `torch.func.vmap` merges rows into the batch
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 import torch
@@ -81,7 +81,7 @@ class BatchFunction(torch.autograd.Function):
         if call.differentiable:
             call.kept = kept
         # A copy: the values are kept for the backward pass, and the caller may change the tensor in place.
-        return torch.as_tensor(values).to(device=runner.device, dtype=runner.dtype, copy=True)
+        return _tensor(values, runner.device, runner.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ARG004  # torch's contract
@@ -138,7 +138,7 @@ class _Vjp(torch.autograd.Function):
             kept = call.runner.prepared(tuple(map(_array, tensors)))
         gradients = call.runner.backward(kept, _array(cotangent), wanted)
         return tuple(
-            torch.as_tensor(gradient).to(device=tensor.device, dtype=tensor.dtype)
+            _tensor(gradient, tensor.device, tensor.dtype)
             for gradient, tensor, use in zip(gradients, tensors, wanted, strict=True)
             if use
         )
@@ -156,7 +156,10 @@ class _Vjp(torch.autograd.Function):
         )
         raise CapabilityError(msg)
 
-    jvp = BatchFunction.jvp
+    @staticmethod
+    def jvp(_ctx: Any, *_tangents: Any) -> NoReturn:
+        """Refuse, as above."""
+        BatchFunction.jvp(_ctx, *_tangents)
 
     @staticmethod
     def vmap(
@@ -207,10 +210,30 @@ def _merged(
     return tuple(split)
 
 
+def _tensor(array: NDArray[Any] | None, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """A copy; one of the same dtype on the CPU would share the array's memory."""
+    found = torch.as_tensor(array)
+    return found.clone() if found.dtype is dtype and device.type == "cpu" else found.to(device, dtype)
+
+
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
     """A copy on the CPU in double precision: an optimizer may change the tensor in place before the backward pass."""
     target = torch.complex128 if tensor.is_complex() else torch.float64
-    array: NDArray[np.float64] = (
-        tensor.detach().to(device="cpu", dtype=target, copy=True).resolve_conj().numpy()
-    )
+    try:
+        given = tensor.detach()
+        same = given.dtype is target and given.device.type == "cpu"
+        copied = given.clone() if same else given.to("cpu", target)
+    except RuntimeError as exc:
+        if "Batching rule" not in str(exc):
+            raise
+        raise CapabilityError(
+            "Quantum layers know torch.func.vmap, not the older one behind jacobian(vectorize=True) and is_grads_batched; "
+            "take torch.func.jacrev or torch.func.vmap."
+        ) from exc
+    array: NDArray[Any] = copied.resolve_conj().numpy()
     return array
+
+
+for _forward in (BatchFunction.forward, _Vjp.forward):
+    # Torch asks for the signature in every call, which takes as long as a small circuit; this is what it finds first.
+    vars(_forward)["__signature__"] = inspect.signature(_forward)

@@ -157,7 +157,7 @@ class QuantumLayer(QuantumModule):
 
     def __getstate__(self) -> dict[str, Any]:
         # Wrapped methods of a backend do not travel; they are made again.
-        return {**super().__getstate__(), "_observed": None}  # type: ignore[misc]  # object's own, untyped
+        return {**super().__getstate__(), "_observed": None}  # type: ignore[no-untyped-call]  # torch's own
 
     def _inputs(self) -> Sequence[Input]:
         return [Input(p.name, tuple(p.shape)) for p in self._fed]
@@ -201,7 +201,7 @@ class _CircuitRunner:
 
     def __init__(self, layer: QuantumLayer, dtype: torch.dtype, device: torch.device) -> None:
         self._layer, self.dtype, self.device = layer, dtype, device
-        inputs = [each.name for each in layer._inputs()]  # noqa: SLF001  # the layer's own runner
+        inputs = [each.name for each in layer._inputs()]  # the layer's own runner
         self.n_inputs, self._names = len(inputs), (*inputs, *layer.weights)
 
     def forward(self, arrays: Arrays, differentiable: bool) -> tuple[NDArray[Any], Any]:
@@ -216,12 +216,12 @@ class _CircuitRunner:
         return agreed(self._layer.agreement, self._differentiate, kept, cotangent, wanted)
 
     def _batch(self, arrays: Arrays) -> CircuitBatch:
-        return self._layer._batch(dict(zip(self._names, arrays, strict=True)))  # noqa: SLF001  # as above
+        return self._layer._batch(dict(zip(self._names, arrays, strict=True)))  # as above
 
     def _run(
         self, arrays: Arrays, differentiable: bool
     ) -> tuple[NDArray[Any], tuple[CircuitBatch, BatchResult]]:
-        backend, batch = self._layer._resolved(), self._batch(arrays)  # noqa: SLF001  # as above
+        backend, batch = self._layer._resolved(), self._batch(arrays)  # as above
         if differentiable:
             check_gradient(batch, backend, self._layer.gradient_method)
         result = execute(batch, backend)
@@ -233,9 +233,9 @@ class _CircuitRunner:
         layer, (batch, known) = self._layer, kept
         names = tuple(name for name, use in zip(self._names, wanted, strict=True) if use)
         found = differentiate(
-            batch, layer._resolved(), cotangent, layer.gradient_method, names, layer.gradient_step, known=known  # noqa: SLF001  # as above
+            batch, layer._resolved(), cotangent, layer.gradient_method, names, layer.gradient_step, known=known  # as above
         )  # fmt: skip
-        layer._last_gradient = found  # noqa: SLF001  # as above
+        layer._last_gradient = found  # as above
         return [found.gradients[name] if use else None for name, use in zip(self._names, wanted, strict=True)]
 
 

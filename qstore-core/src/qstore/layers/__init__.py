@@ -24,16 +24,19 @@ from qstore.layers.quantum_layers import (
     QuantumReadout,
 )
 from qstore.layers.sequential import Sequential
+from qstore.layers.usage import BackendUse, Observed, Usage
 
 __all__ = [
     "ENTANGLEMENTS",
     "AdaptiveLayer",
+    "BackendUse",
     "CircuitLayer",
     "DecodingLayer",
     "EncodingLayer",
     "Execution",
     "Layer",
     "LayerGradient",
+    "Observed",
     "Pass",
     "QuantumBatchNorm",
     "QuantumDropout",
@@ -42,6 +45,7 @@ __all__ = [
     "QuantumPooling",
     "QuantumReadout",
     "Sequential",
+    "Usage",
     "basis_observables",
     "entangling_pairs",
     "hardware_efficient_circuit",

@@ -61,6 +61,7 @@ class AdaptiveLayer(Layer):
         self.max_depth = max_depth
         self.n_features, self.output_dim = self._full.n_features, self._full.output_dim
         self.weights = self._full.weights
+        self._active = max_depth
         self.active_depth = active_depth
 
     @property
@@ -76,10 +77,13 @@ class AdaptiveLayer(Layer):
             or not 1 <= depth <= self.max_depth
         ):
             raise OptionError(f"active_depth must be an integer from 1 to {self.max_depth}, got {depth!r}.")
+        before = self._by_depth[self._active]
         self._active = int(depth)
         if self._active not in self._by_depth:
             options = {name: value for name, value in self._config.items() if name != "max_depth"}
             self._by_depth[self._active] = QuantumFeatureExtractor(depth=self._active, **options)
+        # However many act, they are one layer: run in one way, counted together.
+        self._by_depth[self._active].follow(before)
 
     def grow(self, layers: int = 1) -> None:
         """Let more layers act, up to `max_depth`."""
@@ -99,13 +103,24 @@ class AdaptiveLayer(Layer):
         found = await part.forward_async(x, own, training=training)
         return Pass(found.values, found.results, (part, found))
 
-    def backward(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+    def backward(
+        self, given: Pass, cotangent: Array, *, step: int = 0, features: bool = True
+    ) -> LayerGradient:
         part, inner = given.kept
-        return self._widened(part.backward(inner, cotangent, step=step))
+        return self._widened(part.backward(inner, cotangent, step=step, features=features))
 
-    async def backward_async(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+    async def backward_async(
+        self, given: Pass, cotangent: Array, *, step: int = 0, features: bool = True
+    ) -> LayerGradient:
         part, inner = given.kept
-        return self._widened(await part.backward_async(inner, cotangent, step=step))
+        return self._widened(await part.backward_async(inner, cotangent, step=step, features=features))
+
+    def initial_weights(self, random: np.random.Generator) -> dict[str, Array]:
+        """Fresh weights of the full depth."""
+        return self._full.circuit.initial_weights(random)
+
+    def circuit_layers(self) -> tuple[tuple[str, CircuitLayer], ...]:
+        return (("", self._by_depth[self._active]),)
 
     def get_config(self) -> dict[str, Any]:
         given = {name: value for name, value in self._config.items() if value is not None}

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike
 
 from qstore.batch import BatchResult, CircuitBatch
 from qstore.execution import execute, execute_async, resolve_backend
-from qstore.gradients import GradientConfig, differentiate, differentiate_async
-from qstore.layers.coherent import Built, CoherentCircuit
+from qstore.gradients import GradientConfig, check_gradient, differentiate, differentiate_async
+from qstore.layers.coherent import FEATURES, Built, CoherentCircuit
 from qstore.layers.layer import Layer, LayerGradient, Pass
 from qstore.layers.stage import Array, Stage, Values
+from qstore.layers.usage import Observed, Usage
 from qstore.plugins import Backend, GradientMethod, GradientResult, NativeGradientMethod
 
 __all__ = ["CircuitLayer", "Execution"]
@@ -73,6 +74,7 @@ class CircuitLayer(Layer):
 
     Attributes:
         last_gradient: everything about the last backward pass, standard errors included; None before the first.
+        usage: what its circuits took so far.
 
     Raises:
         OptionError: the stages do not fit together.
@@ -92,6 +94,8 @@ class CircuitLayer(Layer):
         self.n_features, self.output_dim = self.circuit.n_features, self.circuit.output_dim
         self.weights = self.circuit.initial_weights(np.random.default_rng(weights_seed))
         self.last_gradient: GradientResult | None = None
+        self.usage = Usage()
+        self._observed: Observed | None = None
         seeds = [stage.dropout.seed for stage in stages if stage.dropout is not None]
         self._random = np.random.default_rng(seeds[0] if seeds else None)
 
@@ -100,33 +104,69 @@ class CircuitLayer(Layer):
         """The pieces of the circuit."""
         return self.circuit.stages
 
+    @property
+    def backend(self) -> Backend:
+        """Where the circuits run, as it is called now; its calls are counted in `usage`."""
+        resolved = resolve_backend(self.execution.backend)
+        if self._observed is None or self._observed.backend is not resolved:
+            self._observed = Observed(resolved, self.usage)
+        return cast("Backend", self._observed)
+
+    def follow(self, other: CircuitLayer) -> None:
+        """Run as another layer runs, and count with it."""
+        self.execution, self.usage, self._observed = other.execution, other.usage, None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Wrapped methods of a backend do not travel; they are made again.
+        return {**self.__dict__, "_observed": None}
+
     def forward(
         self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
     ) -> Pass:
         kept = self._prepared(x, weights, training=training)
-        return self._passed(kept, execute(kept[2], resolve_backend(self.execution.backend)))
+        return self._passed(kept, execute(kept[2], self.backend))
 
     async def forward_async(
         self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
     ) -> Pass:
         kept = self._prepared(x, weights, training=training)
-        return self._passed(kept, await execute_async(kept[2], resolve_backend(self.execution.backend)))
+        return self._passed(kept, await execute_async(kept[2], self.backend))
 
-    def backward(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+    def backward(
+        self, given: Pass, cotangent: Array, *, step: int = 0, features: bool = True
+    ) -> LayerGradient:
         kept: _Kept = given.kept
-        backend, method = resolve_backend(self.execution.backend), self.execution.gradient_method
+        method = self.execution.gradient_method
+        wrt = _wanted(kept.built, features=features)
         found = differentiate(
-            kept.batch, backend, self._measured(kept, cotangent), method, None, step, known=kept.result
+            kept.batch, self.backend, self._measured(kept, cotangent), method, wrt, step, known=kept.result
         )
         return self._pulled(kept, found)
 
-    async def backward_async(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+    async def backward_async(
+        self, given: Pass, cotangent: Array, *, step: int = 0, features: bool = True
+    ) -> LayerGradient:
         kept: _Kept = given.kept
-        backend, method = resolve_backend(self.execution.backend), self.execution.gradient_method
+        method = self.execution.gradient_method
+        wrt = _wanted(kept.built, features=features)
         found = await differentiate_async(
-            kept.batch, backend, self._measured(kept, cotangent), method, None, step, known=kept.result
+            kept.batch, self.backend, self._measured(kept, cotangent), method, wrt, step, known=kept.result
         )
         return self._pulled(kept, found)
+
+    def check_gradient(self, *, training: bool = False) -> None:
+        batch = self.example(training=training)
+        check_gradient(batch, self.backend, self.execution.gradient_method)
+
+    def example(self, *, training: bool = False) -> CircuitBatch:
+        """A batch of one row, as it would be sent: to look at, not to run."""
+        before = self._random.bit_generator.state
+        _, _, batch, _ = self._prepared(np.full((1, self.n_features), 0.5), None, training=training)
+        self._random.bit_generator.state = before  # looking draws no masks
+        return batch
+
+    def circuit_layers(self) -> tuple[tuple[str, CircuitLayer], ...]:
+        return (("", self),)
 
     def get_config(self) -> dict[str, Any]:
         return {"stages": [stage.kind for stage in self.stages], **self.execution.get_config()}
@@ -136,7 +176,7 @@ class CircuitLayer(Layer):
     ) -> tuple[Built, Values, CircuitBatch, Mapping[str, Array]]:
         features = self.circuit.checked(np.asarray(x, dtype=np.float64))
         weights = self.weights if given is None else given
-        built = self.circuit.built(resolve_backend(self.execution.backend).capabilities, training=training)
+        built = self.circuit.built(self.backend.capabilities, training=training)
         masks = self.circuit.masks(self._random, len(features)) if training else {}
         values = Values(features, weights, masks)
         batch = CircuitBatch.of(built.template, self.circuit.bindings(built, values), built.reading.outputs,
@@ -161,3 +201,11 @@ class CircuitLayer(Layer):
     def _pulled(self, kept: _Kept, found: GradientResult) -> LayerGradient:
         self.last_gradient = found
         return LayerGradient(*self.circuit.pull_back(kept.built, kept.values, found.gradients))
+
+
+def _wanted(built: Built, *, features: bool) -> list[str]:
+    """The parameters whose gradients are wanted: all but masks and, perhaps, the features."""
+    constant = {each.parameter.name for each in built.derived if each.is_constant}
+    if not features:
+        constant.add(FEATURES)
+    return [each.name for each in built.template.parameters if each.name not in constant]

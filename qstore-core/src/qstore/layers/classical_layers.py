@@ -35,8 +35,10 @@ class ClassicalLayer(Layer):
     ) -> Pass:
         return self.forward(x, weights, training=training)
 
-    async def backward_async(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
-        return self.backward(given, cotangent, step=step)
+    async def backward_async(
+        self, given: Pass, cotangent: Array, *, step: int = 0, features: bool = True
+    ) -> LayerGradient:
+        return self.backward(given, cotangent, step=step, features=features)
 
 
 class DecodingLayer(ClassicalLayer):
@@ -65,7 +67,14 @@ class DecodingLayer(ClassicalLayer):
             "offset": np.full(n_features, (high + low) / 2),
         }
 
-    def backward(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:  # noqa: ARG002  # the contract
+    def backward(
+        self,
+        given: Pass,
+        cotangent: Array,
+        *,
+        step: int = 0,  # noqa: ARG002  # the contract
+        features: bool = True,  # noqa: ARG002  # they cost nothing
+    ) -> LayerGradient:
         x, scale = given.kept
         return LayerGradient(
             cotangent * scale, {"scale": (cotangent * x).sum(axis=0), "offset": cotangent.sum(axis=0)}
@@ -117,7 +126,14 @@ class QuantumBatchNorm(ClassicalLayer):
         self.mean, self.variance = np.zeros(n_features), np.ones(n_features)
         self.weights = {"scale": np.full(n_features, float(spread)), "offset": np.zeros(n_features)}
 
-    def backward(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:  # noqa: ARG002  # the contract
+    def backward(
+        self,
+        given: Pass,
+        cotangent: Array,
+        *,
+        step: int = 0,  # noqa: ARG002  # the contract
+        features: bool = True,  # noqa: ARG002  # they cost nothing
+    ) -> LayerGradient:
         normal, deviation, scale, training = given.kept
         inner = cotangent * scale
         if training:

@@ -53,6 +53,10 @@ class Encoding:
     every_layer: bool = False
     pads: bool = False
 
+    def __reduce__(self) -> tuple[Callable[[str], Encoding], tuple[str]]:
+        # A row of the table travels by its name: functions without one do not travel.
+        return encoding_named, (self.name,)
+
 
 def encoding_named(name: str) -> Encoding:
     """An encoding by its name.

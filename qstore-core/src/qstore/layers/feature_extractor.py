@@ -143,6 +143,8 @@ class _MaskedWeights(Derived):
 class _KeptGates(Derived):
     """The mask of the gates itself."""
 
+    is_constant = True
+
     def __init__(self, parameter: Parameter, prefix: str) -> None:
         self.parameter, self._mask = parameter, f"{prefix}gates"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +19,9 @@ from qstore.batch import BatchResult
 from qstore.batch.circuit_batch import is_finite
 from qstore.errors import BindingError, OptionError, nearest_names
 from qstore.layers.stage import Array
+
+if TYPE_CHECKING:
+    from qstore.layers.circuit_layer import CircuitLayer
 
 __all__ = ["Layer", "LayerGradient", "Pass"]
 
@@ -119,12 +122,37 @@ class Layer(ABC):
         """The twin of `forward` for coroutines."""
 
     @abstractmethod
-    def backward(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
-        """The gradient of `sum(cotangent * values)` of a pass; `step` is for gradient methods that change over time."""
+    def backward(
+        self, given: Pass, cotangent: Array, *, step: int = 0, features: bool = True
+    ) -> LayerGradient:
+        """The gradient of `sum(cotangent * values)` of a pass.
+
+        Args:
+            given: what `forward` returned.
+            cotangent: (B, output_dim).
+            step: for gradient methods that change over time.
+            features: whether their gradient is wanted; if not it is zeros, and no circuit is run for it.
+        """
 
     @abstractmethod
-    async def backward_async(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+    async def backward_async(
+        self, given: Pass, cotangent: Array, *, step: int = 0, features: bool = True
+    ) -> LayerGradient:
         """The twin of `backward` for coroutines."""
+
+    def check_gradient(self, *, training: bool = False) -> None:
+        """Refuse a gradient that the backend or the method cannot give, before a forward pass is paid for in vain.
+
+        Raises:
+            OptionError: no such method.
+            CapabilityError: the method or the backend cannot do it.
+        """
+        for _, circuit in self.circuit_layers():
+            circuit.check_gradient(training=training)
+
+    def circuit_layers(self) -> tuple[tuple[str, CircuitLayer], ...]:
+        """The circuits that run, each with what its weights' names begin with here; none for a classical layer."""
+        return ()
 
     def call_sync(self, x: ArrayLike, *, training: bool = False) -> Array:
         """The values for features, (B, output_dim)."""

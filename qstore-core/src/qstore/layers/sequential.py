@@ -86,19 +86,37 @@ class Sequential(Layer):
             x = passes[-1].values
         return self._joined(passes)
 
-    def backward(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+    def backward(
+        self, given: Pass, cotangent: Array, *, step: int = 0, features: bool = True
+    ) -> LayerGradient:
         found: dict[str, Array] = {}
         for part, prefix, each in self._backwards(given):
-            cotangent, weights = part.backward(each, cotangent, step=step)
+            wanted = features or part is not self.parts[0]
+            cotangent, weights = part.backward(each, cotangent, step=step, features=wanted)
             found |= {prefix + name: gradient for name, gradient in weights.items()}
         return LayerGradient(cotangent, found)
 
-    async def backward_async(self, given: Pass, cotangent: Array, *, step: int = 0) -> LayerGradient:
+    async def backward_async(
+        self, given: Pass, cotangent: Array, *, step: int = 0, features: bool = True
+    ) -> LayerGradient:
         found: dict[str, Array] = {}
         for part, prefix, each in self._backwards(given):
-            cotangent, weights = await part.backward_async(each, cotangent, step=step)
+            wanted = features or part is not self.parts[0]
+            cotangent, weights = await part.backward_async(each, cotangent, step=step, features=wanted)
             found |= {prefix + name: gradient for name, gradient in weights.items()}
         return LayerGradient(cotangent, found)
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Of the names of the weights of each part."""
+        return tuple(self._prefixes)
+
+    def circuit_layers(self) -> tuple[tuple[str, CircuitLayer], ...]:
+        return tuple(
+            (prefix + inner, circuit)
+            for prefix, part in zip(self._prefixes, self.parts, strict=True)
+            for inner, circuit in part.circuit_layers()
+        )
 
     def summary(
         self, *, backend: Backend | str | None = None, batch_size: int = 32, samples: int = 1000

@@ -40,10 +40,11 @@ class Derived(ABC):
 
     Attributes:
         parameter: what the circuit reads.
-        training: whether it is drawn or computed in training only.
+        is_constant: whether neither features nor weights enter, so that nobody needs its gradient.
     """
 
     parameter: Parameter
+    is_constant: bool = False
 
     @abstractmethod
     def value(self, values: Values) -> Array:

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the circuits of a layer took: counted where they go out, so that shifted circuits of gradients are in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from qstore.batch import BatchResult, CircuitBatch
+from qstore.plugins import Backend
+
+__all__ = ["BackendUse", "Observed", "Usage"]
+
+
+@dataclass(slots=True)
+class BackendUse:
+    """What one backend did.
+
+    Attributes:
+        calls: batches, or groups of them, that were handed over.
+        circuits: rows of all batches; a reverse sweep counts each row once.
+        seconds: wall-clock time of the calls.
+        queued_s: of that, what the backend says was waited for.
+        billed_usd: dollars that were billed, or estimated where no bill has come yet.
+    """
+
+    calls: int = 0
+    circuits: int = 0
+    seconds: float = 0.0
+    queued_s: float = 0.0
+    billed_usd: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class Usage:
+    """What all backends of a layer did, by the name of the backend; `take` starts again from nothing.
+
+    Example:
+        >>> from qstore.layers import QuantumFeatureExtractor
+        >>> layer = QuantumFeatureExtractor(2, 1)
+        >>> _ = layer.call_sync([[0.1, 0.2], [0.3, 0.4]])
+        >>> layer.usage.circuits, list(layer.usage.backends)
+        (2, ['statevector'])
+    """
+
+    backends: dict[str, BackendUse] = field(default_factory=dict)
+
+    @property
+    def circuits(self) -> int:
+        """Circuits on all backends."""
+        return sum(use.circuits for use in self.backends.values())
+
+    @property
+    def seconds(self) -> float:
+        """Seconds on all backends."""
+        return sum(use.seconds for use in self.backends.values())
+
+    @property
+    def billed_usd(self) -> Decimal:
+        """Dollars on all backends."""
+        return sum((use.billed_usd for use in self.backends.values()), Decimal(0))
+
+    def take(self) -> Usage:
+        """What there is so far; counting starts again."""
+        taken, self.backends = Usage(self.backends), {}
+        return taken
+
+    def record(self, results: Sequence[BatchResult], circuits: int, seconds: float) -> None:
+        """Count one call; its results name the backend."""
+        use = self.backends.setdefault(results[0].backend if results else "none", BackendUse())
+        use.calls += 1
+        use.circuits += circuits
+        use.seconds += seconds
+        for result in results:
+            use.queued_s += result.queued_s
+            usd = result.estimated_usd if result.billed_usd is None else result.billed_usd
+            use.billed_usd += Decimal(0) if usd is None else usd
+
+
+class Observed:
+    """A backend whose calls are counted; everything else is the backend's own.
+
+    Args:
+        backend: any backend.
+        usage: where its calls are counted.
+    """
+
+    def __init__(self, backend: Backend, usage: Usage) -> None:
+        self.backend, self.usage = backend, usage
+        for name, make in (("run_sync", self._sync), ("run_many_sync", self._sync), ("vjp_sync", self._sync),
+                           ("run", self._async), ("run_many", self._async), ("vjp", self._async)):  # fmt: skip
+            method = getattr(backend, name, None)
+            if method is not None:
+                setattr(self, name, make(method))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "backend":  # a copy that has nothing yet
+            raise AttributeError(name)
+        return getattr(self.backend, name)
+
+    def _sync(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(given: CircuitBatch | Sequence[CircuitBatch], *arguments: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            found = method(given, *arguments, **named)
+            self._record(given, found, time.perf_counter() - start)
+            return found
+
+        return call
+
+    def _async(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(given: CircuitBatch | Sequence[CircuitBatch], *arguments: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            found = await method(given, *arguments, **named)
+            self._record(given, found, time.perf_counter() - start)
+            return found
+
+        return call
+
+    def _record(self, given: CircuitBatch | Sequence[CircuitBatch], found: Any, seconds: float) -> None:
+        if isinstance(given, CircuitBatch):
+            results = [found[0] if isinstance(found, tuple) else found]
+            self.usage.record(results, given.size, seconds)
+        else:
+            self.usage.record(list(found), sum(batch.size for batch in given), seconds)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all quantum layers for torch share: shapes, dtypes, devices, empty batches, compilation, counting.
+
+Input shapes are `(..., *shape)`; all leading axes together are the batch.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from qstore.errors import BindingError
+from qstore.layers import Usage
+from qstore.plugins import GradientResult
+from qstore_torch.autograd import BatchFunction, Call, Runner
+from torch import nn
+
+if TYPE_CHECKING:
+    from qstore_torch.distributed import Agreement
+
+__all__ = ["Input", "QuantumModule"]
+
+
+class Input(NamedTuple):
+    """A name and the shape of one sample."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+class QuantumModule(nn.Module):
+    """A layer whose values come from circuits.
+
+    Attributes:
+        weights: the trained weights by name.
+        gradient_step: number of the training step, for methods that change over time; the training loop sets it.
+        usage: what its circuits took so far; `usage.take()` starts again from nothing.
+        agreement: how processes agree on failures; `qstore_torch.distributed.agree_on_failures` sets it.
+    """
+
+    weights: nn.ParameterDict
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gradient_step = 0
+        self.usage = Usage()
+        self.agreement: Agreement | None = None
+
+    @property
+    @abstractmethod
+    def output_dim(self) -> int:
+        """Size of the last axis of the output."""
+
+    @property
+    @abstractmethod
+    def last_gradient(self) -> GradientResult | None:
+        """Everything about the last backward pass, standard errors included; None before the first."""
+
+    @abstractmethod
+    def _inputs(self) -> Sequence[Input]:
+        """What `forward` takes, in order."""
+
+    @abstractmethod
+    def _runner(self, dtype: torch.dtype, device: torch.device) -> Runner:
+        """What runs a batch in the present mode."""
+
+    @abstractmethod
+    def _value_dtype(self, real: torch.dtype) -> torch.dtype:
+        """The dtype of the values, from that of inputs and weights together."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable weights."""
+        return sum(weight.numel() for weight in self.weights.values())
+
+    # No tracer can look into a backend; a compiled model calls this from between its graphs. Importing torch's compiler
+    # takes two seconds, which constructing an optimizer would take otherwise.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch's own
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Run the circuit for every sample.
+
+        Args:
+            inputs: one tensor per input, (..., *shape), the same leading axes in all.
+
+        Raises:
+            BindingError: number, shape or type of the inputs do not fit, or they are not finite.
+            CapabilityError: the backend cannot do it.
+        """
+        taken = self._inputs()
+        lead = _lead(inputs, taken)
+        size = math.prod(lead)
+        weights = list(self.weights.values())
+        everything = [*inputs, *weights]
+        real = _common_dtype(everything)
+        dtype = self._value_dtype(real)
+        device = next((tensor.device for tensor in everything), torch.device("cpu"))
+        shape = (*lead, self.output_dim)
+        if size == 0 or any(tensor.is_meta for tensor in everything):
+            # Nothing to run; the zeros keep the graph whole for a backward pass.
+            device = next((tensor.device for tensor in everything if tensor.is_meta), device)
+            zeros = torch.zeros(shape, dtype=dtype, device=device)
+            return zeros + sum((tensor.sum().to(device) * 0 for tensor in inputs if size == 0 or tensor.is_meta),
+                               torch.zeros((), dtype=real, device=device))  # fmt: skip
+        tensors = [
+            tensor.reshape(size, *each.shape) for tensor, each in zip(inputs, taken, strict=True)
+        ] + weights
+        differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+        call = Call(self._runner(dtype, device), differentiable)
+        values: torch.Tensor = BatchFunction.apply(call, *tensors)  # type: ignore[no-untyped-call]  # torch's own
+        return values.reshape(shape)
+
+
+def _lead(inputs: tuple[torch.Tensor, ...], taken: Sequence[Input]) -> tuple[int, ...]:
+    """The leading axes, which all inputs share."""
+    names = [each.name for each in taken]
+    if len(inputs) != len(taken):
+        raise BindingError(f"This layer takes {len(names)} input(s) {names}, got {len(inputs)}.")
+    leads = []
+    for tensor, (name, shape) in zip(inputs, taken, strict=True):
+        if not isinstance(tensor, torch.Tensor) or tensor.is_complex():
+            kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+            raise BindingError(f"Input {name!r} must be a tensor of real numbers, got {kind}.")
+        split = tensor.ndim - len(shape)
+        if split < 0 or tuple(tensor.shape[split:]) != shape:
+            wanted = ", ".join(["...", *map(str, shape)])
+            raise BindingError(
+                f"Input {name!r} has shape {tuple(tensor.shape)}, this layer takes ({wanted})."
+            )
+        leads.append(tuple(tensor.shape[:split]))
+    if len(set(leads)) > 1:
+        raise BindingError(f"The inputs {names} have the different batch axes {leads}.")
+    return leads[0] if leads else ()
+
+
+def _common_dtype(tensors: Sequence[torch.Tensor]) -> torch.dtype:
+    dtype = torch.get_default_dtype()
+    floating = [tensor.dtype for tensor in tensors if tensor.is_floating_point()]
+    if floating:
+        dtype = floating[0]
+        for other in floating[1:]:
+            dtype = torch.promote_types(dtype, other)
+    return dtype
