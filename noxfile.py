@@ -229,6 +229,19 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def guests(session: nox.Session) -> None:
+    """Run PennyLane's own device test suite on our device, and the tests of our backends inside other people's SDKs."""
+    install(session, *TEST_TOOLS, "flaky", "pytest-mock", extras=("pennylane", "qiskit", "cirq"))
+    session.run("python", "-m", "pytest", "tests/guests", *session.posargs)
+    suite = session.run(
+        "python", "-c", "from pennylane.devices.tests import get_device_tests as at; print(at())", silent=True
+    )
+    for shots in ("None", "20000"):
+        options = ("--device=qstore.statevector", f"--shots={shots}", "--skip-ops", "--no-flaky-report")
+        session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite).strip(), *options)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Compare 2,000 random circuits, 1,000 compiled ones and 500 converted ones with their judges; `-- --count N`."""
     install(session, *TEST_TOOLS, *CLIENTS)
