@@ -132,14 +132,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typecheck(session: nox.Session) -> None:
     """Check types, strictly."""
-    install(session, "mypy", extras=("viz", "progress", "demo", "emulator"))
+    install(session, "mypy", extras=("viz", "progress", "demo", "emulator", "tensorboard"))
     session.run("mypy", *session.posargs)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Run every docstring example and every Python block of the documents, and follow their relative links."""
-    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator"))
+    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator", "tensorboard"))
     sources = [f"{dist.path}/src" for dist in DISTS.values()]
     session.run(
         "python",

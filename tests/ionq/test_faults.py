@@ -329,7 +329,8 @@ def test_in_a_storm_of_faults_every_call_ends_and_nothing_is_paid_for_twice(emul
         assert each.counts[0].get(i % 2, 0) > 30
     stats = emulator.stats
     assert stats.posts == posts
-    assert posts > 80
+    assert posts >= 80
+    assert sum(stats.faults.values()) > 10  # the storm was one
     if machine == "ionq.aria-1":
         assert stats.duplicates == 0
         assert sum(stats.billed.values()) == len(

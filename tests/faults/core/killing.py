@@ -60,12 +60,12 @@ def _wrap_ledger(ledger, passed):
         return
     reserve_all, settle = ledger.reserve_all, ledger.settle
 
-    def watched_reserve_all(*arguments):
-        reserve_all(*arguments)
+    def watched_reserve_all(*arguments, **facts):
+        reserve_all(*arguments, **facts)
         passed("reserved in the ledger")
 
-    def watched_settle(*arguments):
-        settle(*arguments)
+    def watched_settle(*arguments, **facts):
+        settle(*arguments, **facts)
         passed("settled")
 
     ledger.reserve_all, ledger.settle = watched_reserve_all, watched_settle
