@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A word to people who wait: the kernels are compiled once per installation, which takes about half a minute.
+"""A word to people who wait: the kernels are compiled once per installation, which takes up to a minute.
 
 Whether that is the case shows only in the time it takes, so a timer speaks up when a first call is slow. The message is
 a log record of the level WARNING, which Python shows on stderr unless logging is set up otherwise.
@@ -18,7 +18,7 @@ log = logging.getLogger("qstore.sim")
 PATIENCE_S = 2.0
 """Loading compiled kernels from disk takes a fraction of this."""
 MESSAGE = (
-    "Compiling the simulator's kernels; this takes half a minute and happens once per installation. "
+    "Compiling the simulator's kernels; this takes up to a minute and happens once per installation. "
     "If you see it at every start, no cache folder can be written: set NUMBA_CACHE_DIR to one that can."
 )
 
