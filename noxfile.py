@@ -104,7 +104,7 @@ def build_wheels(session: nox.Session, folder: Path) -> dict[str, str]:
 
 def run_tests(session: nox.Session) -> None:
     """All distributions in one environment; a `-m` of the user's replaces ours, as pytest keeps the last."""
-    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator", *SIMULATORS))
+    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator", "tensorboard", *SIMULATORS))
     session.run("python", "-m", "pytest", "-n", "2", "-m", "not slow", "tests", *session.posargs)
 
 

@@ -72,6 +72,15 @@ def test_refused_connections_and_afterwards_the_same_port(api):
     assert api.emulator.stats.accepted == {"t": 1}
 
 
+def test_clear_faults_ends_a_refusal(api):
+    api.emulator.refuse(60)
+    assert isinstance(try_to_submit(api), httpx2.ConnectError)
+    api.emulator.clear_faults()
+    assert try_to_submit(api).status_code == 201
+    api.emulator.clear_faults()  # nothing is refused: nothing happens
+    assert try_to_submit(api).status_code == 201
+
+
 @pytest.mark.parametrize(
     "status", [400, 401, 403, 404, 408, 409, 425, 429, 500, 502, 503, 504, 520, 529, 530]
 )
@@ -417,13 +426,18 @@ def test_all_of_it_at_once_leaves_nothing_behind(start):
     answers = asyncio.run(storm(api, 300))
     assert {201, 200, "ReadError"} <= answers
     assert len(api.emulator.stats.faults) > 20
+    traffic = api.emulator._front.traffic
+    wait_until(lambda: traffic.in_flight == 0)  # an answer that still breaks could refuse the next client
     api.emulator.clear_faults()
     api.emulator.wait_until_idle()
     assert api.probabilities(*BELL) == pytest.approx({"0": 0.5, "3": 0.5})
     api.http.close()
-    traffic = api.emulator._front.traffic
-    until = time.monotonic() + 60
-    while (traffic.open_connections, traffic.in_flight) != (0, 0):
+    wait_until(lambda: (traffic.open_connections, traffic.in_flight) == (0, 0))
+
+
+def wait_until(happened, seconds=60):
+    until = time.monotonic() + seconds
+    while not happened():
         assert time.monotonic() < until
         time.sleep(0.01)
 

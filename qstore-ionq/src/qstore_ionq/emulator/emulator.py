@@ -150,8 +150,9 @@ class Emulator(AbstractContextManager["Emulator"]):
         self._on_loop(lambda: front.set_plan(plan))
 
     def clear_faults(self) -> None:
-        """From now on nothing goes wrong."""
+        """From now on nothing goes wrong, and nobody is refused any more."""
         self.set_faults(None)
+        self._on_loop(self._running()[1].stop_refusing)
 
     def refuse(self, seconds: float) -> None:
         """Refuse connections for so long, from now on."""

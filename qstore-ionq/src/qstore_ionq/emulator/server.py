@@ -125,6 +125,12 @@ class Server:
         self._socket = listening_socket(self.port)  # bound, not listening: nobody else can take it
         self._again = asyncio.get_running_loop().call_later(seconds, self._listen)
 
+    def stop_refusing(self) -> None:
+        """Accept connections again, if they are refused now."""
+        if not self._listening and self._again is not None:
+            self._again.cancel()
+            self._listen()
+
     # asyncio's own server fails when it is closed while a connection is being accepted (seen with Python 3.11), which
     # refusing does all the time.
 
