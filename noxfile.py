@@ -62,6 +62,26 @@ DISTS = {
             {"tensorboard": ("tensorboard",), "demo": ("matplotlib", "sklearn", "tqdm", "qstore_sim")},
             needs=("qstore-core",),
         ),
+        Dist(
+            "qstore-tf",
+            "qstore-tf",
+            "qstore_tf",
+            {"tensorboard": ("tensorboard",), "torch": ("torch",), "jax": ("jax",), "demo": ("sklearn", "qstore_sim")},
+            needs=("qstore-core",),
+        ),
+        Dist(
+            "qstore-storage",
+            "qstore-storage",
+            "qstore_storage",
+            {
+                "safetensors": ("safetensors",),
+                "pinecone": ("pinecone",),
+                "lancedb": ("lancedb",),
+                "tensorboard": ("tensorboard",),
+                "plots": ("matplotlib",),
+            },
+            needs=("qstore-core",),
+        ),
     )
 }
 
@@ -70,6 +90,10 @@ CONSTRAINTS = ("-c", str(Path("constraints.txt").resolve()))
 BUILD_TOOLS = ("hatchling", "editables", "build")
 TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "cirq-core", "cirq-ionq", "pennylane")
 CLIENTS = ("qiskit", "qiskit-ionq", "qiskit-qasm3-import", "pennylane-ionq", "amazon-braket-sdk", "ply")
+TEST_EXTRAS = (
+    "viz", "progress", "demo", "emulator", "tensorboard", "torch", "jax", "safetensors", "pinecone", "lancedb", "plots",
+)  # fmt: skip
+"""Extras that the tests, the types and the documents need."""
 SIMULATORS = ("cirq", "qiskit", "pennylane", "lightning", "braket", "qsim", "aer", "dask")
 """Extras of qstore-sim that bring another simulator or converter."""
 BENCH_PEERS = (
@@ -104,7 +128,7 @@ def build_wheels(session: nox.Session, folder: Path) -> dict[str, str]:
 
 def run_tests(session: nox.Session) -> None:
     """All distributions in one environment; a `-m` of the user's replaces ours, as pytest keeps the last."""
-    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator", "tensorboard", *SIMULATORS))
+    install(session, *TEST_TOOLS, extras=(*TEST_EXTRAS, *SIMULATORS))
     session.run("python", "-m", "pytest", "-n", "2", "-m", "not slow", "tests", *session.posargs)
 
 
@@ -132,14 +156,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typecheck(session: nox.Session) -> None:
     """Check types, strictly."""
-    install(session, "mypy", extras=("viz", "progress", "demo", "emulator", "tensorboard"))
+    install(session, "mypy", extras=TEST_EXTRAS)
     session.run("mypy", *session.posargs)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Run every docstring example and every Python block of the documents, and follow their relative links."""
-    install(session, *TEST_TOOLS, extras=("viz", "progress", "demo", "emulator", "tensorboard"))
+    install(session, *TEST_TOOLS, extras=TEST_EXTRAS)
     sources = [f"{dist.path}/src" for dist in DISTS.values()]
     session.run(
         "python",

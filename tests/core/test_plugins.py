@@ -10,7 +10,7 @@ import pytest
 import qstore as qs
 from qstore.errors import BackendUnavailable, OptionError, PluginError
 from qstore.plugins import API_VERSION, get_backend, load_factory, read_plugins
-from qstore.plugins.backends import _called, _missing
+from qstore.plugins.backends import called_with, _missing
 from qstore.plugins.versions import incompatibility
 
 numbers = count()
@@ -250,7 +250,7 @@ def test_options_that_a_backend_does_not_take_are_refused_without_their_values()
     with pytest.raises(
         OptionError, match=r"Backend 'b' does not take the options {'token': '...'}"
     ) as caught:
-        _called(lambda size=1: size, {"token": "secret-value"}, "Backend 'b'")
+        called_with(lambda size=1: size, {"token": "secret-value"}, "Backend 'b'")
     assert "secret-value" not in str(caught.value)
 
 
@@ -261,7 +261,7 @@ def test_a_backend_that_does_not_start_is_unavailable():
     with pytest.raises(
         BackendUnavailable, match=r"Backend 'b' is installed but does not start: libcuda.so.1. Run 'qstore"
     ):
-        _called(factory, {}, "Backend 'b'")
+        called_with(factory, {}, "Backend 'b'")
 
 
 @pytest.mark.parametrize(

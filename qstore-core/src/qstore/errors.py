@@ -17,6 +17,11 @@ QStoreError
 ├── QueueFull                          an executor has as many circuits waiting as it takes; nothing was queued
 ├── DeadlineExceeded (TimeoutError)    a submission was not done by its deadline
 ├── TransportError (ConnectionError)   a service could not be reached
+├── StorageError (RuntimeError)        a checkpoint, a metric or a state cannot be stored or read
+│   ├── CheckpointCorrupt              what lies on the disk is not what was saved
+│   ├── AlreadyStored (FileExistsError)  something of that name is there; nothing was overwritten
+│   ├── NotStored (LookupError)        nothing of that name is there
+│   └── SchemaError (ValueError)       a row does not fit the columns of its run
 └── ExecutionError (RuntimeError)      a backend returned something that is not an answer to the batch
     ├── ServiceError                   a service's answer cannot be used; names the field
     └── JobError                       a job did not end well; has its id where that is known
@@ -31,11 +36,13 @@ A message says what was asked (with its value), what holds, and what to do next.
 from __future__ import annotations
 
 __all__ = [
+    "AlreadyStored",
     "AuthenticationError",
     "BackendUnavailable",
     "BindingError",
     "BudgetExceeded",
     "CapabilityError",
+    "CheckpointCorrupt",
     "CircuitError",
     "CircuitFormatError",
     "CompilationError",
@@ -46,13 +53,16 @@ __all__ = [
     "JobCancelled",
     "JobError",
     "JobFailed",
+    "NotStored",
     "OptionError",
     "PluginError",
     "QStoreError",
     "QueueFull",
     "ResourceError",
+    "SchemaError",
     "ServiceError",
     "StillRunning",
+    "StorageError",
     "TransportError",
     "nearest_names",
 ]
@@ -128,6 +138,26 @@ class DeadlineExceeded(QStoreError, TimeoutError):
 
 class TransportError(QStoreError, ConnectionError):
     """A service could not be reached."""
+
+
+class StorageError(QStoreError, RuntimeError):
+    """A checkpoint, a metric or a state cannot be stored or read."""
+
+
+class CheckpointCorrupt(StorageError):
+    """What lies on the disk is not what was saved; names the file."""
+
+
+class AlreadyStored(StorageError, FileExistsError):
+    """Something of that name is there already; nothing was overwritten."""
+
+
+class NotStored(StorageError, LookupError):
+    """Nothing of that name is there."""
+
+
+class SchemaError(StorageError, ValueError):
+    """A row does not fit the columns that its run is pinned to; nothing of it was logged."""
 
 
 class JobError(ExecutionError):

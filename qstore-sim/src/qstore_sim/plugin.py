@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from qstore.plugins import BackendSpec, ConverterSpec, hookimpl
+from qstore.plugins import BackendSpec, CacheSpec, ConverterSpec, hookimpl
 from qstore_sim.backends.capabilities import CAPABILITIES as OTHERS
 from qstore_sim.capabilities import CAPABILITIES
 
@@ -67,3 +67,12 @@ def qstore_converters() -> tuple[ConverterSpec, ...]:
         )
         for name, summary in _CONVERTERS.items()
     )
+
+
+@hookimpl
+def qstore_caches() -> tuple[CacheSpec, ...]:
+    """The machine code of the kernels, which takes up to a minute to compile."""
+    return (
+        CacheSpec(name="kernels", summary="compiled simulation kernels", api_version=_API,
+                  factory="qstore_sim.cache_files:kernel_files"),
+    )  # fmt: skip

@@ -87,6 +87,8 @@ def _kinds(plugins: Loaded) -> tuple[tuple[str, Iterable[Registered[Any]]], ...]
         ("gradient method", plugins.gradient_methods),
         ("converter", plugins.converters),
         ("framework", plugins.frameworks),
+        ("store", plugins.stores),
+        ("cache", plugins.caches),
         ("command", plugins.commands),
     )
 

@@ -35,8 +35,10 @@ from qstore.plugins.specs import (
     ConverterSpec,
     FrameworkSpec,
     GradientSpec,
+    StoreSpec,
     load_factory,
 )
+from qstore.plugins.stores import CheckpointStore, MetricsStore, StateStore, open_store
 from qstore.plugins.versions import API_VERSION
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "BackendSpec",
     "BrokenPlugin",
     "CacheSpec",
+    "CheckpointStore",
     "ChecksBatches",
     "ChoosesBackend",
     "CommandSpec",
@@ -57,8 +60,11 @@ __all__ = [
     "GradientSpec",
     "Gradients",
     "Loaded",
+    "MetricsStore",
     "NativeGradientMethod",
     "RunsMany",
+    "StateStore",
+    "StoreSpec",
     "SyncBackend",
     "SyncDifferentiableBackend",
     "SyncRunsMany",
@@ -75,6 +81,7 @@ __all__ = [
     "is_sync_differentiable",
     "load_factory",
     "loaded_plugins",
+    "open_store",
     "read_plugins",
     "reload_plugins",
     "runs_many",

@@ -12,7 +12,7 @@ from qstore.plugins.contracts import Backend, GradientMethod, NativeGradientMeth
 from qstore.plugins.manager import Registry, loaded_plugins
 from qstore.plugins.specs import load_factory
 
-__all__ = ["convert_from", "convert_to", "get_backend", "get_compiler", "get_gradient_method"]
+__all__ = ["called_with", "convert_from", "convert_to", "get_backend", "get_compiler", "get_gradient_method"]
 
 EMBEDDED_SIMULATOR = "statevector"
 EMBEDDED_DISTRIBUTION = "qstore-sim"
@@ -45,7 +45,7 @@ def get_backend(name: str, **options: Any) -> Backend:
     except PluginError as exc:
         msg = f"Backend {name!r} of {entry.distribution} is installed but broken: {exc} Reinstall it or run 'qstore doctor'."
         raise BackendUnavailable(msg) from exc
-    backend = _called(factory, options, f"Backend {name!r}")
+    backend = called_with(factory, options, f"Backend {name!r}")
     if not isinstance(backend, Backend):
         raise PluginError(
             f"{entry.spec.factory} of {entry.distribution} made {backend!r}, which is not a Backend."
@@ -68,7 +68,7 @@ def get_gradient_method(name: str, **options: Any) -> GradientMethod | NativeGra
     if entry is None:
         hint = nearest_names(str(name), methods.names)
         raise OptionError(f"No gradient method named {name!r}.{hint} Installed: {', '.join(methods.names)}.")
-    made = _called(load_factory(entry.spec.factory), options, f"Gradient method {name!r}")
+    made = called_with(load_factory(entry.spec.factory), options, f"Gradient method {name!r}")
     return cast("GradientMethod | NativeGradientMethod", made)
 
 
@@ -89,7 +89,7 @@ def get_compiler(name: str, **options: Any) -> Callable[[Template], Template]:
     if entry is None:
         hint = nearest_names(str(name), compilers.names)
         raise OptionError(f"No compiler named {name!r}.{hint} Installed: {', '.join(compilers.names)}.")
-    made = _called(load_factory(entry.spec.factory), options, f"Compiler {name!r}")
+    made = called_with(load_factory(entry.spec.factory), options, f"Compiler {name!r}")
     return cast("Callable[[Template], Template]", made)
 
 
@@ -120,7 +120,8 @@ def convert_from(source: Any) -> QuantumCircuit:
     raise BackendUnavailable(_no_converter(f"No installed converter reads a {what}.", converters))
 
 
-def _called(factory: Callable[..., Any], options: Mapping[str, Any], what: str) -> Any:
+def called_with(factory: Callable[..., Any], options: Mapping[str, Any], what: str) -> Any:
+    """Call a plugin's factory with a user's options; options it does not take are an OptionError."""
     try:
         return factory(**options)
     except QStoreError:

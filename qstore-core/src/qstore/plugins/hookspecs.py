@@ -19,6 +19,7 @@ from qstore.plugins.specs import (
     ConverterSpec,
     FrameworkSpec,
     GradientSpec,
+    StoreSpec,
 )
 
 __all__ = ["ENTRY_POINT_GROUP", "PROJECT", "hookimpl"]
@@ -52,6 +53,11 @@ def qstore_converters() -> Iterable[ConverterSpec]:  # type: ignore[empty-body] 
 @hookspec
 def qstore_frameworks() -> Iterable[FrameworkSpec]:  # type: ignore[empty-body]  # a declaration
     """Machine-learning frameworks this plugin has layers for."""
+
+
+@hookspec
+def qstore_stores() -> Iterable[StoreSpec]:  # type: ignore[empty-body]  # a declaration
+    """Places for checkpoints, metrics and quantum states this plugin offers."""
 
 
 @hookspec

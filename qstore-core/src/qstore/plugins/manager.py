@@ -29,6 +29,7 @@ from qstore.plugins.specs import (
     ConverterSpec,
     FrameworkSpec,
     GradientSpec,
+    StoreSpec,
 )
 from qstore.plugins.versions import incompatibility
 
@@ -143,6 +144,7 @@ def read_plugins(points: Iterable[EntryPoint] | None = None) -> Loaded:
         frameworks=reader.collect("qstore_frameworks", FrameworkSpec),
         commands=reader.collect("qstore_commands", CommandSpec),
         caches=reader.collect("qstore_caches", CacheSpec),
+        stores=reader.collect("qstore_stores", StoreSpec),
         broken=tuple(reader.broken),
     )
 
@@ -211,7 +213,7 @@ def _unusable(spec: object, kind: type[AnySpec]) -> tuple[str, str]:
     """Why a spec cannot be used and what kind of trouble that is; "" when it can."""
     if not isinstance(spec, kind):
         return f"it registered {spec!r:.80}, which is no {kind.__name__}", "broken"
-    names = (spec.name, *spec.aliases) if isinstance(spec, BackendSpec) else (spec.name,)
+    names = (spec.name, *getattr(spec, "aliases", ()))
     if not all(isinstance(name, str) and name for name in names):
         return (
             f"it registered a {kind.__name__} whose names {names!r:.80} are not all non-empty strings",

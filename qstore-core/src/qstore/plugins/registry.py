@@ -17,6 +17,7 @@ from qstore.plugins.specs import (
     FrameworkSpec,
     GradientSpec,
     Spec,
+    StoreSpec,
 )
 
 __all__ = ["BrokenPlugin", "Loaded", "Registered", "Registry"]
@@ -102,6 +103,7 @@ class Loaded:
     frameworks: Registry[FrameworkSpec]
     commands: Registry[CommandSpec]
     caches: Registry[CacheSpec]
+    stores: Registry[StoreSpec]
     broken: tuple[BrokenPlugin, ...]
 
 

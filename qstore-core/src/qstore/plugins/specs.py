@@ -20,6 +20,7 @@ __all__ = [
     "FrameworkSpec",
     "GradientSpec",
     "Spec",
+    "StoreSpec",
     "load_factory",
 ]
 
@@ -124,7 +125,27 @@ class CacheSpec:
     api_version: tuple[int, int]
 
 
-Spec = BackendSpec | GradientSpec | ConverterSpec | CompilerSpec | FrameworkSpec | CommandSpec | CacheSpec
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSpec:
+    """A place that keeps what training makes.
+
+    Attributes:
+        name: what users call it, its kind before the dot: "checkpoints.zarr", "metrics.parquet", "states.embedded".
+        summary: one line for lists.
+        factory: "package.module:callable"; called with the options of `open_store`, returns the store
+            (a CheckpointStore, MetricsStore or StateStore).
+        api_version: the plugin API this was written for.
+        aliases: other names; the kind alone ("checkpoints") names its default.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    api_version: tuple[int, int]
+    aliases: tuple[str, ...] = ()
+
+
+Spec = BackendSpec | GradientSpec | ConverterSpec | CompilerSpec | FrameworkSpec | CommandSpec | CacheSpec | StoreSpec
 
 
 def load_factory(path: str) -> Callable[..., Any]:
