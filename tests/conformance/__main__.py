@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m conformance [NAME ...]`: report cards of the installed backends, converters, passes and gradient methods.
+"""`python -m conformance [NAME ...]`: report cards of the installed backends, converters, passes, gradient methods and stores.
 
 IonQ's simulator runs on the emulator. Paid backends, and what needs hardware that is not here, are named and left out.
 The exit code is 1 when a claim is broken that `EXPECTED` does not list, or a planted fault is not caught.
@@ -24,6 +24,7 @@ SETTINGS = {
 }
 OPTIONS = {"ionq.simulator": {"gateset": "qis"}}  # by default one circuit is native or not
 PRECONDITIONED = "it preconditions the gradient of shared parameters on purpose"
+ELSEWHERE = {"states.pinecone"}  # a service; its stand-in is in the tests of qstore-storage
 EXPECTED = {
     "natural": {
         f"gradient method/{check}": PRECONDITIONED
@@ -64,6 +65,7 @@ def installed() -> dict[str, list[str]]:
         "converter": [entry.spec.name for entry in plugins.converters],
         "compiler": [entry.spec.name for entry in plugins.compilers],
         "gradient": [entry.spec.name for entry in plugins.gradient_methods],
+        "store": [entry.spec.name for entry in plugins.stores if entry.spec.name not in ELSEWHERE],
     }
 
 

@@ -13,6 +13,7 @@ from qstore.testing import StrictBackend, examine_backend
 from qstore.testing.checks import BACKEND_CHECKS
 from qstore.testing.faults.backend_faults import BACKEND_FAULTS
 from qstore.testing.faults.other_faults import COMPILER_FAULTS, CONVERTER_FAULTS, GRADIENT_FAULTS
+from qstore.testing.faults.store_faults import STORE_FAULTS
 
 SHORT = (
     "honesty",
@@ -42,7 +43,7 @@ def test_there_are_enough_checks_each_with_a_name_of_its_own():
 
 
 def test_there_are_enough_planted_faults():
-    faults = [*BACKEND_FAULTS, *CONVERTER_FAULTS, *COMPILER_FAULTS, *GRADIENT_FAULTS]
+    faults = [*BACKEND_FAULTS, *CONVERTER_FAULTS, *COMPILER_FAULTS, *GRADIENT_FAULTS, *STORE_FAULTS]
     assert len(BACKEND_FAULTS) >= 40
     assert len({id(fault) for fault in faults}) == len(faults)
 

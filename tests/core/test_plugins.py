@@ -10,7 +10,8 @@ import pytest
 import qstore as qs
 from qstore.errors import BackendUnavailable, OptionError, PluginError
 from qstore.plugins import API_VERSION, get_backend, load_factory, read_plugins
-from qstore.plugins.backends import called_with, _missing
+from qstore.plugins.backends import _missing
+from qstore.plugins.factories import called_with
 from qstore.plugins.versions import incompatibility
 
 numbers = count()
@@ -285,3 +286,15 @@ def test_formats_without_a_converter_are_named():
         qs.QuantumCircuit(1).to("qasm9")
     with pytest.raises(BackendUnavailable, match=r"No installed converter reads a builtins.object"):
         qs.QuantumCircuit.from_any(object())
+
+
+def test_stores_come_in_by_name_and_by_kind(installed):
+    body = """
+        from qstore.plugins import StoreSpec
+        @hookimpl
+        def qstore_stores():
+            return [StoreSpec(name="states.acme", summary="s", factory="m:f", api_version=(1, 0), aliases=("states",))]
+    """
+    loaded = read_plugins(installed(acme=body))
+    assert loaded.stores.names == ["states", "states.acme"]
+    assert [entry.distribution for entry in loaded.stores] == ["acme 1.0"]

@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["pytest_addoption", "pytest_configure"]
 
-_SUBJECTS = ("backend", "converter", "compiler", "gradient")
+_SUBJECTS = ("backend", "converter", "compiler", "gradient", "store")
 _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     *((f"--qstore-{kind}", {"action": "append", "default": [], "metavar": "NAME",
        "help": f"examine this {kind}, by its registered name or as package.module:callable; may be repeated"})

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from qstore.circuit import CircuitView, QuantumCircuit, Template
-from qstore.errors import BackendUnavailable, OptionError, PluginError, QStoreError, nearest_names
+from qstore.errors import BackendUnavailable, OptionError, PluginError, nearest_names
 from qstore.plugins.contracts import Backend, GradientMethod, NativeGradientMethod
-from qstore.plugins.manager import Registry, loaded_plugins
-from qstore.plugins.specs import load_factory
+from qstore.plugins.factories import called_with, load_factory
+from qstore.plugins.installed import loaded_plugins
 
-__all__ = ["called_with", "convert_from", "convert_to", "get_backend", "get_compiler", "get_gradient_method"]
+if TYPE_CHECKING:
+    from qstore.plugins.registry import Registry
+
+__all__ = ["convert_from", "convert_to", "get_backend", "get_compiler", "get_gradient_method"]
 
 EMBEDDED_SIMULATOR = "statevector"
 EMBEDDED_DISTRIBUTION = "qstore-sim"
@@ -63,12 +66,7 @@ def get_gradient_method(name: str, **options: Any) -> GradientMethod | NativeGra
         >>> type(get_gradient_method("parameter_shift")).__name__
         'ParameterShift'
     """
-    methods = loaded_plugins().gradient_methods
-    entry = methods.get(name)
-    if entry is None:
-        hint = nearest_names(str(name), methods.names)
-        raise OptionError(f"No gradient method named {name!r}.{hint} Installed: {', '.join(methods.names)}.")
-    made = called_with(load_factory(entry.spec.factory), options, f"Gradient method {name!r}")
+    made = _made("gradient method", name, loaded_plugins().gradient_methods, options)
     return cast("GradientMethod | NativeGradientMethod", made)
 
 
@@ -84,13 +82,16 @@ def get_compiler(name: str, **options: Any) -> Callable[[Template], Template]:
         >>> merge(qs.QuantumCircuit(1).rx(0, 0.1).rx(0, "t").freeze()).gate_counts()
         {'rx': 1}
     """
-    compilers = loaded_plugins().compilers
-    entry = compilers.get(name)
-    if entry is None:
-        hint = nearest_names(str(name), compilers.names)
-        raise OptionError(f"No compiler named {name!r}.{hint} Installed: {', '.join(compilers.names)}.")
-    made = called_with(load_factory(entry.spec.factory), options, f"Compiler {name!r}")
+    made = _made("compiler", name, loaded_plugins().compilers, options)
     return cast("Callable[[Template], Template]", made)
+
+
+def _made(kind: str, name: str, registry: Registry[Any], options: Mapping[str, Any]) -> object:
+    entry = registry.get(name)
+    if entry is None:
+        hint = nearest_names(str(name), registry.names)
+        raise OptionError(f"No {kind} named {name!r}.{hint} Installed: {', '.join(registry.names)}.")
+    return called_with(load_factory(entry.spec.factory), options, f"{kind.capitalize()} {name!r}")
 
 
 def convert_to(circuit: CircuitView, format: str, options: Mapping[str, Any]) -> Any:
@@ -118,20 +119,6 @@ def convert_from(source: Any) -> QuantumCircuit:
             return cast("QuantumCircuit", load_factory(entry.spec.to_qstore)(source))
     what = f"{type(source).__module__}.{type(source).__qualname__}"
     raise BackendUnavailable(_no_converter(f"No installed converter reads a {what}.", converters))
-
-
-def called_with(factory: Callable[..., Any], options: Mapping[str, Any], what: str) -> Any:
-    """Call a plugin's factory with a user's options; options it does not take are an OptionError."""
-    try:
-        return factory(**options)
-    except QStoreError:
-        raise
-    except TypeError as exc:
-        raise OptionError(f"{what} does not take the options {dict.fromkeys(options, '...')}: {exc}") from exc
-    except ImportError as exc:
-        raise BackendUnavailable(
-            f"{what} is installed but does not start: {exc}. Run 'qstore doctor --imports'."
-        ) from exc
 
 
 def _missing(name: str, names: list[str]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import NoneType
@@ -36,15 +35,7 @@ from qstore.plugins.versions import incompatibility
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = [
-    "BrokenPlugin",
-    "Loaded",
-    "Registered",
-    "Registry",
-    "loaded_plugins",
-    "read_plugins",
-    "reload_plugins",
-]
+__all__ = ["read_plugins"]
 
 log = logging.getLogger(__name__)
 CORE_PLUGIN = "qstore.plugins.builtin"
@@ -167,27 +158,6 @@ def _wanted(points: list[EntryPoint], reader: _Reader) -> list[EntryPoint]:
         remedy = f"install it, or take it out of {_VARIABLE}"
         reader.report(BrokenPlugin(name, "no distribution", reason, "not installed", remedy))
     return chosen
-
-
-_lock = threading.RLock()  # a plugin that looks at its siblings while it loads must not hang
-_loaded: Loaded | None = None
-
-
-def loaded_plugins() -> Loaded:
-    """What is installed, read once per process."""
-    global _loaded  # noqa: PLW0603  # one per process is the point
-    with _lock:
-        if _loaded is None:
-            _loaded = read_plugins()
-        return _loaded
-
-
-def reload_plugins() -> Loaded:
-    """Read the installed plugins again, for instance after an installation in a notebook."""
-    global _loaded  # noqa: PLW0603  # one per process is the point
-    with _lock:
-        _loaded = None
-    return loaded_plugins()
 
 
 _REMEDIES = {

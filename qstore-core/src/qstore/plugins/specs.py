@@ -3,13 +3,9 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from qstore.batch import Capabilities
-from qstore.errors import PluginError
 
 __all__ = [
     "BackendSpec",
@@ -17,57 +13,60 @@ __all__ = [
     "CommandSpec",
     "CompilerSpec",
     "ConverterSpec",
+    "FactorySpec",
     "FrameworkSpec",
     "GradientSpec",
     "Spec",
     "StoreSpec",
-    "load_factory",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackendSpec:
-    """A backend.
+class FactorySpec:
+    """What most specs say: one thing with a name, and who makes it.
 
     Attributes:
-        name: what users call it; a dot separates a vendor from its device ("ionq.simulator").
+        name: what users call it.
         summary: one line for lists.
-        factory: "package.module:callable"; called with the options of `get_backend`, returns the backend.
+        factory: "package.module:callable", called with the user's options; each kind of spec says what it returns.
         api_version: the plugin API this was written for.
-        capabilities: what the factory's defaults can do, as far as it is known before asking; None if it is not.
-        aliases: other names.
     """
 
     name: str
     summary: str
     factory: str
     api_version: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSpec(FactorySpec):
+    """A backend; `factory` is called with the options of `get_backend` and returns the backend.
+
+    Attributes:
+        name: what users call it; a dot separates a vendor from its device ("ionq.simulator").
+        summary, factory, api_version: as in `FactorySpec`.
+        capabilities: what the factory's defaults can do, as far as it is known before asking; None if it is not.
+        aliases: other names.
+    """
+
     capabilities: Capabilities | None = None
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GradientSpec:
+class GradientSpec(FactorySpec):
     """A gradient method; `factory` is called with the user's options and returns the method."""
 
-    name: str
-    summary: str
-    factory: str
-    api_version: tuple[int, int]
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompilerSpec:
+class CompilerSpec(FactorySpec):
     """A compiler pass: `factory`, called with the user's options, returns a callable from Template to Template.
 
     Such a pass has a `name` and leaves what a circuit does unchanged, global phase aside, for every value of its
     parameters (`qstore.compiler.Pass`).
     """
 
-    name: str
-    summary: str
-    factory: str
-    api_version: tuple[int, int]
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,65 +100,36 @@ class FrameworkSpec:
     api_version: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandSpec:
+class CommandSpec(FactorySpec):
     """A sub-command of `qstore`; `factory` takes an argparse parser, fills it, and returns `run(args) -> exit code`."""
 
-    name: str
-    summary: str
-    factory: str
-    api_version: tuple[int, int]
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheSpec:
+class CacheSpec(FactorySpec):
     """Something a plugin keeps on disk to save time; shown and cleared by `qstore cache`.
 
     `factory` is called without arguments and returns the files there are now, as paths. Deleting any of them at any moment
     must do no harm but make the next use slower: no results, journals or anything else that was paid for.
     """
 
-    name: str
-    summary: str
-    factory: str
-    api_version: tuple[int, int]
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreSpec:
+class StoreSpec(FactorySpec):
     """A place that keeps what training makes.
+
+    `factory` is called with the options of `open_store` and returns the store: a CheckpointStore, MetricsStore or
+    StateStore.
 
     Attributes:
         name: what users call it, its kind before the dot: "checkpoints.zarr", "metrics.parquet", "states.embedded".
-        summary: one line for lists.
-        factory: "package.module:callable"; called with the options of `open_store`, returns the store
-            (a CheckpointStore, MetricsStore or StateStore).
-        api_version: the plugin API this was written for.
+        summary, factory, api_version: as in `FactorySpec`.
         aliases: other names; the kind alone ("checkpoints") names its default.
     """
 
-    name: str
-    summary: str
-    factory: str
-    api_version: tuple[int, int]
     aliases: tuple[str, ...] = ()
 
 
-Spec = BackendSpec | GradientSpec | ConverterSpec | CompilerSpec | FrameworkSpec | CommandSpec | CacheSpec | StoreSpec
-
-
-def load_factory(path: str) -> Callable[..., Any]:
-    """Import "package.module:callable".
-
-    Raises:
-        PluginError: the string has another form, the module does not import, or has no such name.
-    """
-    module, separator, name = path.partition(":")
-    if not (module and separator and name):
-        raise PluginError(f"A factory is written 'package.module:callable', got {path!r}.")
-    try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    except Exception as exc:
-        # Anything may happen while a stranger's module is imported.
-        raise PluginError(f"{path!r} cannot be imported: {type(exc).__name__}: {exc}") from exc
-    return found
+Spec = FactorySpec | ConverterSpec | FrameworkSpec

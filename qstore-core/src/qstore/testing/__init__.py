@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conformance kit: proves that a backend, converter, compiler pass or gradient method keeps its contract.
+"""The conformance kit: proves that a backend, converter, compiler pass, gradient method or store keeps its contract.
 
     pytest --qstore-backend NAME            the report card of a backend, by its registered name
-    pytest --qstore-converter NAME          likewise; also --qstore-compiler and --qstore-gradient
+    pytest --qstore-converter NAME          likewise; also --qstore-compiler, --qstore-gradient, --qstore-store
     pytest --qstore-self-test               planted faults, and how many of them the kit catches
 
 In code, `examine_backend(...)` returns the card. `docs/plugins.md` tells the whole story. Nothing here is imported by

@@ -23,6 +23,7 @@ __all__ = [
     "converter_trials",
     "gradient_trials",
     "score",
+    "store_trials",
     "trial",
 ]
 
@@ -105,6 +106,19 @@ def gradient_trials() -> list[tuple[str, Callable[[], Trial]]]:
     from qstore.testing.gradient_methods import CHECKS
 
     return _trials("gradient method", GOOD_GRADIENT, GRADIENT_FAULTS, CHECKS)
+
+
+def store_trials() -> list[tuple[str, Callable[[], Trial]]]:
+    """As `backend_trials`; a good store of each kind."""
+    from qstore.testing.faults.store_faults import GOOD_STORES, STORE_FAULTS
+    from qstore.testing.stores import CHECKS
+
+    good = [(f"a good store of {kind}", make, False) for kind, make in GOOD_STORES.items()]
+    planted = [(fault.name, fault.make, True) for fault in STORE_FAULTS]
+    return [
+        (name, partial(trial, name, make, CHECKS, planted=is_planted))
+        for name, make, is_planted in (*good, *planted)
+    ]
 
 
 def _trials(

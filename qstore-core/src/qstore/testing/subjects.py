@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kit can examine: backends, converters, compilers and gradient methods, each with its checks and its trials."""
+"""What the kit can examine: backends, converters, compilers, gradient methods and stores, each with its checks and its trials."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from qstore.testing.check import Check
-from qstore.testing.selfcheck import Trial, backend_trials, compiler_trials, converter_trials, gradient_trials
+from qstore.testing.selfcheck import (
+    Trial,
+    backend_trials,
+    compiler_trials,
+    converter_trials,
+    gradient_trials,
+    store_trials,
+)
 
 __all__ = ["SUBJECTS", "TRIALS", "Subject"]
 
@@ -76,15 +83,29 @@ def _gradient_checks() -> Iterable[Check]:
     return CHECKS
 
 
+def _store_exam(name: str, **settings: Any) -> Any:
+    from qstore.testing.stores import StoreExam
+
+    return StoreExam.of(name, **settings)
+
+
+def _store_checks() -> Iterable[Check]:
+    from qstore.testing.stores import CHECKS
+
+    return CHECKS
+
+
 SUBJECTS: Mapping[str, Subject] = {
     "backend": Subject(_backend_exam, _backend_checks, frozenset({"tolerance", "budget_usd"})),
     "converter": Subject(_converter_exam, _converter_checks, frozenset({"tolerance", "judge"})),
     "compiler": Subject(_compiler_exam, _compiler_checks, frozenset({"tolerance"})),
     "gradient": Subject(_gradient_exam, _gradient_checks, frozenset({"tolerance"})),
+    "store": Subject(_store_exam, _store_checks),
 }
 TRIALS: Mapping[str, Callable[[], Iterable[tuple[str, Callable[[], Trial]]]]] = {
     "backends": backend_trials,
     "converters": converter_trials,
     "compilers": compiler_trials,
     "gradient methods": gradient_trials,
+    "stores": store_trials,
 }
