@@ -206,13 +206,13 @@ def _pauli_exponential(gate: Any) -> Block:
         for a, b in combinations(terms, 2)
     ):
         raise CircuitFormatError("terms that do not commute; split the exponential into Trotter steps")
-    made = Block()
+    rotations = []
     for term, coefficient in zip(terms, coefficients, strict=True):
         letters = {
             qubit: letter for qubit, letter in zip(qubits, reversed(term), strict=True) if letter != "I"
         }
-        made = made.then(_pauli_rotation(letters, _angle(2 * time * _number(coefficient))))
-    return made
+        rotations.append(_pauli_rotation(letters, _angle(2 * time * _number(coefficient))))
+    return Block.joined(rotations)
 
 
 def _pauli_rotation(letters: Mapping[int, str], angle: Angle) -> Block:
@@ -224,7 +224,7 @@ def _pauli_rotation(letters: Mapping[int, str], angle: Angle) -> Block:
     into += [Operation("h", (q,)) for q, letter in letters.items() if letter != "Z"]
     into += [Operation("cx", (q, last)) for q in rest]
     before = Block(tuple(into))
-    return before.then(Block((Operation("rz", (last,), (angle,)),))).then(before.inverse())
+    return Block.joined((before, Block((Operation("rz", (last,), (angle,)),)), before.inverse()))
 
 
 def _qubits(gate: Any, role: str, number: int | None) -> tuple[int, ...]:

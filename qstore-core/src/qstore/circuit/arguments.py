@@ -11,7 +11,16 @@ from numpy.typing import ArrayLike
 
 from qstore.errors import CircuitError
 
-__all__ = ["MAX_BITS", "TOLERANCE", "as_tuple", "checked_bit", "checked_qubits", "checked_state"]
+__all__ = [
+    "MAX_BITS",
+    "TOLERANCE",
+    "as_tuple",
+    "checked_bit",
+    "checked_kraus",
+    "checked_qubits",
+    "checked_state",
+    "checked_unitary",
+]
 
 MAX_BITS = 4096
 TOLERANCE = 1e-8
@@ -69,3 +78,42 @@ def checked_state(amplitudes: ArrayLike, n: int) -> tuple[complex, ...]:
             f"The amplitudes have norm {norm:.10g}, not 1 to 1e-8; divide them by their norm first."
         )
     return tuple(complex(amplitude) for amplitude in state)
+
+
+def checked_unitary(matrix: ArrayLike, n: int) -> tuple[complex, ...]:
+    """The entries of a matrix on n qubits, row by row; unitary to 1e-8."""
+    try:
+        array = np.asarray(matrix, dtype=complex)
+    except (TypeError, ValueError) as exc:
+        raise CircuitError(f"A unitary needs a matrix of complex numbers: {exc}") from exc
+    size = 1 << n
+    if array.shape != (size, size):
+        raise CircuitError(
+            f"A unitary on {n} qubit(s) needs a {size} x {size} matrix, got shape {array.shape}."
+        )
+    error = np.abs(array @ array.conj().T - np.eye(size)).max() if np.isfinite(array).all() else np.nan
+    if not error <= TOLERANCE:
+        raise CircuitError(
+            f"The matrix is not unitary: U @ U^dagger differs from the identity by {error:.2g}."
+        )
+    return tuple(complex(entry) for entry in array.ravel())
+
+
+def checked_kraus(operators: ArrayLike, n: int) -> tuple[complex, ...]:
+    """The entries of a channel's Kraus operators on n qubits, one after another; complete to 1e-8."""
+    try:
+        array = np.asarray(operators, dtype=complex)
+    except (TypeError, ValueError) as exc:
+        raise CircuitError(f"A channel needs matrices of complex numbers: {exc}") from exc
+    size = 1 << n
+    if array.shape[1:] != (size, size) or array.size == 0:
+        raise CircuitError(
+            f"A channel on {n} qubit(s) needs operators of shape (number, {size}, {size}), got {array.shape}."
+        )
+    total = np.einsum("kji,kjl->il", array.conj(), array)
+    error = np.abs(total - np.eye(size)).max() if np.isfinite(array).all() else np.nan
+    if not error <= TOLERANCE:
+        raise CircuitError(
+            f"These are no Kraus operators of a channel: the sum of K^dagger @ K differs from the identity by {error:.2g}."
+        )
+    return tuple(complex(entry) for entry in array.ravel())

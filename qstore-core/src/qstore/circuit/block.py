@@ -8,7 +8,7 @@ readers of other formats, whose gates are defined, inverted and controlled by th
 from __future__ import annotations
 
 import cmath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,16 @@ class Block:
 
     operations: tuple[Operation, ...] = ()
     phase: Angle = _NOTHING
+
+    @classmethod
+    def joined(cls, parts: Iterable[Block]) -> Block:
+        """Blocks one after another."""
+        operations: list[Operation] = []
+        phase = _NOTHING
+        for part in parts:
+            operations += part.operations
+            phase = phase + part.phase
+        return cls(tuple(operations), phase)
 
     def then(self, other: Block) -> Block:
         """This block, then another one."""

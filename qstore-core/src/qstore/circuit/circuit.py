@@ -7,7 +7,6 @@ that calls chain. A builder compares by content and is not hashable; `freeze()` 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, Self
@@ -16,7 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qstore.circuit.angles import Angle, AngleLike, Parameter, as_angle
-from qstore.circuit.arguments import TOLERANCE, as_tuple, checked_bit, checked_qubits, checked_state
+from qstore.circuit.arguments import (
+    as_tuple,
+    checked_bit,
+    checked_kraus,
+    checked_qubits,
+    checked_state,
+    checked_unitary,
+)
+from qstore.circuit.channel_methods import ChannelMethods
 from qstore.circuit.gate_methods import GateMethods
 from qstore.circuit.gates import GateKind, gate_spec
 from qstore.circuit.operation import Amplitudes, Condition, Operation
@@ -40,7 +47,7 @@ _ELSEWHERE = {
 """Names that people look for, and where the thing is."""
 
 
-class QuantumCircuit(GateMethods, CircuitView):
+class QuantumCircuit(GateMethods, ChannelMethods, CircuitView):
     """Operations on `n_qubits` qubits with named parameters.
 
     Args:
@@ -137,20 +144,7 @@ class QuantumCircuit(GateMethods, CircuitView):
         if not 1 <= n <= 3:
             raise CircuitError(f"A unitary acts on 1 to 3 qubits, got {n}; split larger ones into gates.")
         on = checked_qubits("unitary", qubits, n, self._n_qubits)
-        try:
-            array = np.asarray(matrix, dtype=complex)
-        except (TypeError, ValueError) as exc:
-            raise CircuitError(f"A unitary needs a matrix of complex numbers: {exc}") from exc
-        if array.shape != (1 << n, 1 << n):
-            raise CircuitError(
-                f"A unitary on {n} qubit(s) needs a {1 << n} x {1 << n} matrix, got shape {array.shape}."
-            )
-        error = np.abs(array @ array.conj().T - np.eye(1 << n)).max() if np.isfinite(array).all() else np.nan
-        if not error <= TOLERANCE:
-            raise CircuitError(
-                f"The matrix is not unitary: U @ U^dagger differs from the identity by {error:.2g}."
-            )
-        entries = tuple(complex(entry) for entry in array.ravel())
+        entries = checked_unitary(matrix, n)
         return self._add(Operation("unitary", on, unitary=entries, condition=self._condition))
 
     def initialize(
@@ -244,32 +238,6 @@ class QuantumCircuit(GateMethods, CircuitView):
         finally:
             self._condition = None
 
-    def amplitude_damping(
-        self, qubit: int, *, gamma: float | None = None, angle: AngleLike | None = None
-    ) -> Self:
-        """Decay of |1> to |0> with probability `gamma`; a trainable strength is sin(angle/2)**2."""
-        return self._channel("amplitude_damping", qubit, gamma, angle)
-
-    def phase_damping(
-        self, qubit: int, *, gamma: float | None = None, angle: AngleLike | None = None
-    ) -> Self:
-        """Loss of coherence: off-diagonals shrink by sqrt(1 - gamma); a trainable strength is sin(angle/2)**2."""
-        return self._channel("phase_damping", qubit, gamma, angle)
-
-    def depolarizing(self, qubit: int, *, p: float | None = None, angle: AngleLike | None = None) -> Self:
-        """X, Y or Z with probability p/3 each (as in Cirq and PennyLane); a trainable p is sin(angle/2)**2."""
-        return self._channel("depolarizing", qubit, p, angle)
-
-    def bit_flip(self, qubit: int, *, p: float | None = None, angle: AngleLike | None = None) -> Self:
-        """X with probability p; a trainable p is sin(angle/2)**2."""
-        return self._channel("bit_flip", qubit, p, angle)
-
-    def depolarizing2(
-        self, qubit0: int, qubit1: int, *, p: float | None = None, angle: AngleLike | None = None
-    ) -> Self:
-        """With probability p one of the 15 Pauli errors on two qubits, each as likely (Nielsen & Chuang, 8.3.4)."""
-        return self._channel("depolarizing2", (qubit0, qubit1), p, angle)
-
     def kraus(self, operators: ArrayLike, qubits: int | tuple[int, ...]) -> Self:
         """Append any channel on one or two qubits, by its Kraus operators.
 
@@ -290,22 +258,7 @@ class QuantumCircuit(GateMethods, CircuitView):
         if n not in {1, 2}:
             raise CircuitError(f"A channel acts on 1 or 2 qubits, got {n}.")
         on = checked_qubits("kraus", qubits, n, self._n_qubits)
-        try:
-            array = np.asarray(operators, dtype=complex)
-        except (TypeError, ValueError) as exc:
-            raise CircuitError(f"A channel needs matrices of complex numbers: {exc}") from exc
-        size = 1 << n
-        if array.shape[1:] != (size, size) or array.size == 0:
-            raise CircuitError(
-                f"A channel on {n} qubit(s) needs operators of shape (number, {size}, {size}), got {array.shape}."
-            )
-        total = np.einsum("kji,kjl->il", array.conj(), array)
-        error = np.abs(total - np.eye(size)).max() if np.isfinite(array).all() else np.nan
-        if not error <= TOLERANCE:
-            raise CircuitError(
-                f"These are no Kraus operators of a channel: the sum of K^dagger @ K differs from the identity by {error:.2g}."
-            )
-        entries = tuple(complex(entry) for entry in array.ravel())
+        entries = checked_kraus(operators, n)
         return self._add(Operation("kraus", on, unitary=entries, condition=self._condition))
 
     def compose(self, other: CircuitView, qubits: Sequence[int] | None = None) -> Self:
@@ -413,19 +366,6 @@ class QuantumCircuit(GateMethods, CircuitView):
         return (
             f"<QuantumCircuit: {self._n_qubits} qubits, {len(self)} operations, parameters {names or 'none'}>"
         )
-
-    def _channel(
-        self, gate: str, qubits: int | tuple[int, ...], strength: float | None, angle: AngleLike | None
-    ) -> Self:
-        name = gate_spec(gate).strength
-        if (strength is None) == (angle is None):
-            raise CircuitError(f"{gate} takes either {name}= (a constant in [0, 1]) or angle= (trainable).")
-        if strength is not None:
-            if not isinstance(strength, (int, float, np.number)) or not 0 <= float(strength) <= 1:
-                msg = f"{gate}: {name} must be a number in [0, 1], got {strength!r}; a trainable one is given as angle=."
-                raise CircuitError(msg)
-            angle = 2 * math.asin(math.sqrt(float(strength)))
-        return self.append(gate, qubits, (as_angle(angle),))  # type: ignore[arg-type]  # one of the two is given
 
     def _add(self, op: Operation) -> Self:
         new: dict[str, Parameter] = {}

@@ -57,6 +57,24 @@ class Observable:
 
     terms: tuple[PauliTerm, ...] = ()
 
+    @classmethod
+    def of(cls, terms: Iterable[PauliTerm]) -> Observable:
+        """The sum of terms in any order, of which several may be of one string.
+
+        Raises:
+            CircuitError: a coefficient of the sum is not finite.
+
+        Example:
+            >>> Observable.of([PauliTerm(1, 0, 0.5), PauliTerm(0, 1, 2.0), PauliTerm(1, 0, 0.25)])
+            2.0 * Z(0) + 0.75 * X(0)
+        """
+        sums: dict[tuple[int, int], float] = {}
+        for x, z, c in terms:
+            sums[x, z] = sums.get((x, z), 0.0) + c
+        if not all(map(math.isfinite, sums.values())):
+            raise CircuitError("A coefficient of an observable is not finite: its arithmetic overflowed.")
+        return cls(tuple(PauliTerm(x, z, c) for (x, z), c in sorted(sums.items()) if c))
+
     @property
     def x_masks(self) -> tuple[int, ...]:
         """The X mask of each term."""
@@ -87,7 +105,7 @@ class Observable:
         return self @ self
 
     def __add__(self, other: Observable | float) -> Observable:
-        return _collected([*self.terms, *as_observable(other).terms])
+        return Observable.of([*self.terms, *as_observable(other).terms])
 
     __radd__ = __add__
 
@@ -106,7 +124,7 @@ class Observable:
                 f"Use @ for the product of the observables {self} and {factor}; * takes numbers."
             )
         number = _finite(factor)
-        return _collected(PauliTerm(x, z, c * number) for x, z, c in self.terms)
+        return Observable.of(PauliTerm(x, z, c * number) for x, z, c in self.terms)
 
     __rmul__ = __mul__
 
@@ -134,7 +152,7 @@ class Observable:
         kept = {
             masks: value.real for masks, value in product.items() if abs(value) > _HERMITIAN_TOLERANCE * scale
         }
-        return _collected(PauliTerm(*masks, value) for masks, value in kept.items())
+        return Observable.of(PauliTerm(*masks, value) for masks, value in kept.items())
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         # np.float64(2) * Z(0): numpy asks us before it tries to make an array of objects.
@@ -198,15 +216,6 @@ def _finite(value: float) -> float:
     ):
         raise CircuitError(f"A coefficient of an observable must be a finite real number, got {value!r}.")
     return float(value)
-
-
-def _collected(terms: Iterable[PauliTerm]) -> Observable:
-    sums: dict[tuple[int, int], float] = {}
-    for x, z, c in terms:
-        sums[x, z] = sums.get((x, z), 0.0) + c
-    if not all(map(math.isfinite, sums.values())):
-        raise CircuitError("A coefficient of an observable is not finite: its arithmetic overflowed.")
-    return Observable(tuple(PauliTerm(x, z, c) for (x, z), c in sorted(sums.items()) if c))
 
 
 def _product_phase(left: PauliTerm, right: PauliTerm) -> int:

@@ -11,14 +11,20 @@ from qstore.circuit.qasm2.gates import Call, Gate
 from qstore.circuit.qasm2.library import BUILT_IN, DEFINITIONS, PAPER, PRELUDE, row_gate
 from qstore.circuit.qasm2.tokens import tokens_of
 from qstore.circuit.text import END, Source, Token, Tokens, listed
-from qstore.errors import nearest_names
+from qstore.circuit.text.gates import (
+    callee,
+    check_number,
+    different_names,
+    formal_qubit,
+    read_include,
+    same_tokens,
+)
 
-__all__ = ["MAX_DEPTH", "Definitions", "check_number"]
+__all__ = ["MAX_DEPTH", "Definitions"]
 
 MAX_DEPTH = 100
 """How deep definitions of gates may be nested."""
 LIBRARY = "qelib1.inc"
-_MAX_HINTS = 1000
 
 
 class Definitions:
@@ -35,14 +41,7 @@ class Definitions:
         """Read `include "qelib1.inc";`."""
         tokens = self.tokens
         tokens.expect("include")
-        file = tokens.next
-        if file.kind != "string":
-            raise tokens.unexpected(f'"{LIBRARY}" in quotes')
-        if file.text[1:-1] != LIBRARY:
-            msg = f"Only {LIBRARY!r} can be included, which is built in; put the gates of other files into the text."
-            raise tokens.error(msg)
-        tokens.take()
-        tokens.expect(";")
+        read_include(tokens, LIBRARY)
         if not self.included:
             self.gates = {**_library(), **self.gates}
             self.included = True
@@ -60,15 +59,15 @@ class Definitions:
             raise tokens.error(f"There is a gate {name.text!r} already.", name)
         parameters: dict[str, int] = {}
         if tokens.accept("("):
-            parameters = {} if tokens.next.text == ")" else self._names("the name of a parameter")
+            parameters = {} if tokens.next.text == ")" else different_names(tokens, "the name of a parameter")
             tokens.expect(")")
-        qubits = self._names("the name of a qubit")
+        qubits = different_names(tokens, "the name of a qubit")
         tokens.expect("{")
         calls: list[Call] = []
         while not tokens.accept("}"):
             if tokens.next.text == "barrier":
                 tokens.take()
-                listed(tokens, lambda: self._formal(qubits))
+                listed(tokens, lambda: formal_qubit(tokens, qubits))
                 tokens.expect(";")
             else:
                 calls.append(self._call(parameters, qubits))
@@ -76,22 +75,13 @@ class Definitions:
         if gate.depth > MAX_DEPTH:
             raise tokens.error(f"Definitions of gates are nested deeper than {MAX_DEPTH} levels.", name)
         ours = DEFINITIONS.get(name.text)
-        self.gates[name.text] = row_gate(name.text) if ours and self._reads(ours, first) else gate
+        if ours and same_tokens(tokens_of(tokens.source, first.position), tokens_of(Source(ours))):
+            gate = row_gate(name.text)
+        self.gates[name.text] = gate
 
     def callee(self) -> tuple[Token, Gate]:
         """Read the name of a gate."""
-        tokens = self.tokens
-        name = tokens.next
-        if name.kind != "name":
-            raise tokens.unexpected("a statement")
-        gate = self.gates.get(name.text)
-        if gate is not None:
-            return tokens.take(), gate
-        if not self.included and name.text in _library():
-            raise tokens.error(f'The gate {name.text!r} comes with include "{LIBRARY}";, which is missing.')
-        raise tokens.error(
-            f"No gate named {name.text!r}.{nearest_names(name.text, [*self.gates][:_MAX_HINTS])}"
-        )
+        return callee(self.tokens, self.gates, LIBRARY, lambda: () if self.included else _library())
 
     def angles(self, name: Token, gate: Gate, parameters: Mapping[str, int]) -> tuple[Expression, ...]:
         """Read the bracket behind a gate's name, if there is one."""
@@ -108,49 +98,16 @@ class Definitions:
         """Whether a gate is a later addition to the library, which older programs define for themselves."""
         return name not in PAPER and self.gates[name] is _library().get(name)
 
-    def _reads(self, text: str, first: Token) -> bool:
-        """Whether the definition that starts at `first` is this one, token by token."""
-        theirs, ours = tokens_of(self.tokens.source, first.position), tokens_of(Source(text))
-        while ours.next.kind != END:
-            if theirs.take().text != ours.take().text:
-                return False
-        return True
-
     def _call(self, parameters: Mapping[str, int], qubits: Mapping[str, int]) -> Call:
+        tokens = self.tokens
         name, gate = self.callee()
         angles = self.angles(name, gate, parameters)
-        positions = listed(self.tokens, lambda: self._formal(qubits))
-        self.tokens.expect(";")
-        check_number(self.tokens, name, "qubit", gate.n_qubits, len(positions))
+        positions = listed(tokens, lambda: formal_qubit(tokens, qubits))
+        tokens.expect(";")
+        check_number(tokens, name, "qubit", gate.n_qubits, len(positions))
         if len(set(positions)) < len(positions):
-            raise self.tokens.error(f"{name.text!r} names a qubit twice.", name)
+            raise tokens.error(f"{name.text!r} names a qubit twice.", name)
         return Call(gate, angles, tuple(positions))
-
-    def _formal(self, qubits: Mapping[str, int]) -> int:
-        name = self.tokens.name("the name of a qubit")
-        if name.text not in qubits:
-            msg = f"This gate has no qubit {name.text!r}, it has {', '.join(qubits)}."
-            raise self.tokens.error(msg, name)
-        return qubits[name.text]
-
-    def _names(self, what: str) -> dict[str, int]:
-        """Read a list of different names, each with its position."""
-        found: dict[str, int] = {}
-
-        def one() -> None:
-            name = self.tokens.name(what)
-            if name.text in found:
-                raise self.tokens.error(f"{name.text!r} occurs twice.", name)
-            found[name.text] = len(found)
-
-        listed(self.tokens, one)
-        return found
-
-
-def check_number(tokens: Tokens, name: Token, what: str, wanted: int, given: int) -> None:
-    """Refuse a call with the wrong number of parameters or qubits."""
-    if wanted != given:
-        raise tokens.error(f"{name.text!r} takes {wanted} {what}(s), got {given}.", name)
 
 
 @cache

@@ -6,17 +6,18 @@ Registers are concatenated in the order of their declarations. Gates of the text
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from qstore.circuit.angles import Angle
 from qstore.circuit.circuit import QuantumCircuit
 from qstore.circuit.operation import Condition, Operation
-from qstore.circuit.qasm2.definitions import Definitions, check_number
+from qstore.circuit.qasm2.definitions import Definitions
 from qstore.circuit.qasm2.expressions import evaluate
 from qstore.circuit.qasm2.gates import expand
 from qstore.circuit.qasm2.tokens import tokens_of
 from qstore.circuit.text import END, NEVER, Program, Register, Source, Token, listed
+from qstore.circuit.text.gates import broadcast, check_number
 from qstore.errors import CircuitFormatError, nearest_names
 
 __all__ = ["MAX_OPERATIONS", "MAX_STEPS", "loads", "matches"]
@@ -66,10 +67,10 @@ def matches(source: object) -> bool:
 
 
 class _Argument(NamedTuple):
-    """A whole register, or one member of it, as a statement names it."""
+    """A whole register, or a single member of it, as a statement names it."""
 
     members: Sequence[int]
-    whole: bool
+    single: bool
 
 
 class _Reader:
@@ -180,7 +181,7 @@ class _Reader:
             made = tuple(Angle((), angle + 0.0) for angle in angles)
             self.program.append(Operation(row, qubits, made, condition=condition))
 
-        for qubits in self._broadcast(name, arguments):
+        for qubits in broadcast(self.tokens, name, arguments):
             if len(set(qubits)) < len(qubits):
                 raise self.tokens.error(f"{name.text!r} acts on a qubit twice.", name)
             self._count(name, gate.n_rows, gate.n_steps)
@@ -191,21 +192,12 @@ class _Reader:
             except (ArithmeticError, ValueError) as exc:
                 raise self.tokens.error(f"An angle of {name.text!r} has no value: {exc}.", name) from exc
 
-    def _broadcast(self, name: Token, arguments: Sequence[_Argument]) -> Iterator[tuple[int, ...]]:
-        """The qubits of each single call: whole registers go along in step, single qubits stay."""
-        sizes = {len(argument.members) for argument in arguments if argument.whole}
-        if len(sizes) > 1:
-            numbers = " and ".join(map(str, sorted(sizes)))
-            raise self.tokens.error(f"{name.text!r} on registers of different sizes: {numbers}.", name)
-        for step in range(sizes.pop() if sizes else 1):
-            yield tuple(argument.members[step if argument.whole else 0] for argument in arguments)
-
     def _argument(self, *, quantum: bool) -> _Argument:
         tokens = self.tokens
         name = tokens.name(f"the name of a {'quantum' if quantum else 'classical'} register")
         register = self._named(name, quantum=quantum)
         if not tokens.accept("["):
-            return _Argument(register.members, whole=True)
+            return _Argument(register.members, single=False)
         position = tokens.next
         index = tokens.integer("the number of a qubit" if quantum else "the number of a bit")
         if index >= register.size:
@@ -214,7 +206,7 @@ class _Reader:
                 f"{name.text}[{index}]: {name.text!r} ends with {name.text}[{last}].", position
             )
         tokens.expect("]")
-        return _Argument((register.start + index,), whole=False)
+        return _Argument((register.start + index,), single=True)
 
     def _named(self, name: Token, *, quantum: bool) -> Register:
         register = self.program.registers.get(name.text)

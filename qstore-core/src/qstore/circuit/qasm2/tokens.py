@@ -26,7 +26,7 @@ _TOKEN = re.compile(
       | (?P<other>   . ) )""",
     re.VERBOSE | re.DOTALL,
 )
-QASM2 = Language("OpenQASM 2", KEYWORDS, _TOKEN)
+QASM2 = Language(KEYWORDS, _TOKEN)
 
 
 def tokens_of(source: Source, position: int = 0) -> Tokens:

@@ -4,26 +4,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from qstore.circuit.circuit import MAX_QUBITS
 from qstore.circuit.qasm3.expressions import MAX_NESTING, Expression, Expressions
 from qstore.circuit.qasm3.gates import Call, Gate, Modifier, Sink, modified
 from qstore.circuit.qasm3.library import BUILT_IN, DEFINITIONS, STANDARD, row_gate
 from qstore.circuit.qasm3.operands import Operand, Operands
-from qstore.circuit.qasm3.scope import Qubits, Scope, Variable
+from qstore.circuit.qasm3.scope import Scope, Variable
 from qstore.circuit.qasm3.statements import Classical, State, Statement
 from qstore.circuit.qasm3.tokens import REFUSED, TYPES, tokens_of
-from qstore.circuit.qasm3.values import Depends, Value, as_condition, as_integer
+from qstore.circuit.qasm3.values import UNARY, Depends, Value, as_condition, as_integer
 from qstore.circuit.text import END, Source, Token, Tokens, listed
-from qstore.errors import CircuitError, CircuitFormatError, nearest_names
+from qstore.circuit.text.gates import (
+    broadcast,
+    callee,
+    check_number,
+    different_names,
+    formal_qubit,
+    read_include,
+    same_tokens,
+)
+from qstore.errors import CircuitError, CircuitFormatError
 
 __all__ = ["MAX_DEPTH", "Quantum"]
 
 MAX_DEPTH = 50
 """How deep definitions of gates may be nested."""
 LIBRARY = "stdgates.inc"
-_MAX_HINTS = 1000
 _CALL = re.compile(r"[ \t]*[(\w]")
 """What stands behind the name of a gate in nearly all calls; anything else is looked at token by token."""
 _MODIFIERS = ("ctrl", "negctrl", "inv", "pow")
@@ -127,14 +135,7 @@ class Quantum:
     def _include(self) -> Statement:
         tokens = self.tokens
         first = tokens.take()
-        file = tokens.next
-        if file.kind != "string":
-            raise tokens.unexpected(f'"{LIBRARY}" in quotes')
-        if file.text[1:-1] != LIBRARY:
-            msg = f"Only {LIBRARY!r} can be included, which is built in; put the gates of other files into the text."
-            raise tokens.error(msg)
-        tokens.take()
-        tokens.expect(";")
+        file = read_include(tokens, LIBRARY)
 
         def run(scope: Scope) -> None:
             if scope is not self.top:
@@ -159,9 +160,9 @@ class Quantum:
         name = tokens.name("the name of a gate")
         parameters: dict[str, int] = {}
         if tokens.accept("("):
-            parameters = {} if tokens.next.text == ")" else self._names("the name of a parameter")
+            parameters = {} if tokens.next.text == ")" else different_names(tokens, "the name of a parameter")
             tokens.expect(")")
-        qubits = self._names("the name of a qubit")
+        qubits = different_names(tokens, "the name of a qubit")
         if twice := sorted({*parameters} & {*qubits}):
             raise tokens.error(f"{twice[0]!r} is a parameter and a qubit.", name)
         tokens.expect("{")
@@ -176,7 +177,9 @@ class Quantum:
             else:
                 calls.append(self._inner_call(qubits))
         ours = DEFINITIONS.get(name.text)
-        if ours is not None and self._reads(ours, first):
+        if ours is not None and same_tokens(
+            tokens_of(tokens.source, first.position), tokens_of(Source(ours))
+        ):
             gate = row_gate(name.text)
         else:
             gate = Gate(
@@ -189,20 +192,14 @@ class Quantum:
         self.gates[name.text] = gate
         return _nothing
 
-    def _reads(self, text: str, first: Token) -> bool:
-        """Whether the definition that starts at `first` is this one, token by token."""
-        theirs, ours = tokens_of(self.tokens.source, first.position), tokens_of(Source(text))
-        while ours.next.kind != END:
-            if theirs.take().text != ours.take().text:
-                return False
-        return True
-
     def _inner_call(self, qubits: dict[str, int]) -> Call:
         tokens = self.tokens
         modifiers = self._modifiers()
         name, gate = self._callee()
         angles = self._angles(name, gate)
-        positions = () if tokens.next.text == ";" else tuple(listed(tokens, lambda: self._formal(qubits)))
+        positions = (
+            () if tokens.next.text == ";" else tuple(listed(tokens, lambda: formal_qubit(tokens, qubits)))
+        )
         tokens.expect(";")
 
         def run(call: Call, scope: Scope, on: Sequence[int], sink: Sink) -> None:
@@ -212,14 +209,6 @@ class Quantum:
         if len(set(positions)) < len(positions):
             raise tokens.error(f"{name.text!r} names a qubit twice.", name)
         return Call(gate, angles, modifiers, positions, run)
-
-    def _formal(self, qubits: dict[str, int]) -> int:
-        name = self.tokens.name("the name of a qubit")
-        if name.text not in qubits:
-            raise self.tokens.error(
-                f"This gate has no qubit {name.text!r}, it has {', '.join(qubits)}.", name
-            )
-        return qubits[name.text]
 
     def _call(self) -> Statement:
         """Read a call in the program itself, which may go over whole registers."""
@@ -232,7 +221,7 @@ class Quantum:
 
         def run(scope: Scope) -> None:
             sink = Sink(self.state.count)
-            for on in self._broadcast(name, [operand(scope) for operand in given]):
+            for on in broadcast(tokens, name, [operand(scope) for operand in given]):
                 if len(set(on)) < len(on):
                     raise tokens.error(f"{name.text!r} acts on a qubit twice.", name)
                 self._apply(name, gate, angles, modifiers, on, scope, sink)
@@ -241,15 +230,6 @@ class Quantum:
                 sink.operations.clear()
 
         return run
-
-    def _broadcast(self, name: Token, given: Sequence[Qubits]) -> Iterator[tuple[int, ...]]:
-        """The qubits of each single call: whole registers go along in step, single qubits stay."""
-        sizes = {len(qubits.members) for qubits in given if not qubits.single}
-        if len(sizes) > 1:
-            numbers = " and ".join(map(str, sorted(sizes)))
-            raise self.tokens.error(f"{name.text!r} on registers of different sizes: {numbers}.", name)
-        for step in range(sizes.pop() if sizes else 1):
-            yield tuple(qubits.members[0 if qubits.single else step] for qubits in given)
 
     def _apply(
         self, name: Token, gate: Gate, angles: Sequence[Callable[[Scope], Value]], modifiers: Sequence[Modifier],
@@ -271,9 +251,7 @@ class Quantum:
             else:
                 raise self.tokens.error("A power must be a number known in advance.", modifier.token)
             numbers.append((modifier, number))
-        if len(on) != controls + gate.n_qubits:
-            msg = f"{name.text!r} takes {controls + gate.n_qubits} qubit(s), got {len(on)}."
-            raise self.tokens.error(msg, name)
+        check_number(self.tokens, name, "qubit", controls + gate.n_qubits, len(on))
         self.expressions.at(name, lambda: modified(gate, values, numbers, on, self.top, sink))
 
     def _whole(self, token: Token, number: Value) -> int:
@@ -296,17 +274,7 @@ class Quantum:
         return tuple(found)
 
     def _callee(self) -> tuple[Token, Gate]:
-        tokens = self.tokens
-        name = tokens.next
-        if name.kind != "name":
-            raise tokens.unexpected("a statement")
-        found = self.gates.get(name.text)
-        if found is not None:
-            return tokens.take(), found
-        if not self.included and name.text in STANDARD:
-            raise tokens.error(f'The gate {name.text!r} comes with include "{LIBRARY}";, which is missing.')
-        hint = nearest_names(name.text, [*self.gates][:_MAX_HINTS])
-        raise tokens.error(f"No gate named {name.text!r}.{hint}")
+        return callee(self.tokens, self.gates, LIBRARY, lambda: () if self.included else STANDARD)
 
     def _angles(self, name: Token, gate: Gate) -> tuple[Callable[[Scope], Value], ...]:
         tokens = self.tokens
@@ -315,23 +283,8 @@ class Quantum:
             if tokens.next.text != ")":
                 angles = listed(tokens, lambda: self.expressions.number("An angle"))
             tokens.expect(")")
-        if len(angles) != gate.n_parameters:
-            msg = f"{name.text!r} takes {gate.n_parameters} parameter(s), got {len(angles)}."
-            raise tokens.error(msg, name)
+        check_number(tokens, name, "parameter", gate.n_parameters, len(angles))
         return tuple(angles)
-
-    def _names(self, what: str) -> dict[str, int]:
-        """Read a list of different names, each with its position."""
-        found: dict[str, int] = {}
-
-        def one() -> None:
-            name = self.tokens.name(what)
-            if name.text in found:
-                raise self.tokens.error(f"{name.text!r} occurs twice.", name)
-            found[name.text] = len(found)
-
-        listed(self.tokens, one)
-        return found
 
     # Blocks
 
@@ -441,8 +394,6 @@ def _nothing(_: Scope) -> None:
 
 
 def _flipped(truth: Depends) -> Depends:
-    from qstore.circuit.qasm3.values import UNARY
-
     made = UNARY["!"](truth)
     if not isinstance(made, Depends):
         raise CircuitFormatError("The condition is known in advance.")

@@ -42,7 +42,7 @@ _TOKEN = re.compile(
       | (?P<other>   . ) )""",
     re.VERBOSE | re.DOTALL,
 )
-QASM3 = Language("OpenQASM 3", KEYWORDS, _TOKEN)
+QASM3 = Language(KEYWORDS, _TOKEN)
 
 
 def tokens_of(source: Source, position: int = 0) -> Tokens:

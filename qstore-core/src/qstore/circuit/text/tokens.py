@@ -24,13 +24,11 @@ class Language(NamedTuple):
     """What tells one language's tokens from another's.
 
     Attributes:
-        name: for errors.
         keywords: names with a meaning of their own, which nothing can be called.
         pattern: matches one token behind blanks and comments, as the group of its kind: real, integer, name, string,
             sign, end, or other for what has no meaning.
     """
 
-    name: str
     keywords: frozenset[str]
     pattern: re.Pattern[str]
 
