@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from qstore.lazy import loader as _loader
 
 if TYPE_CHECKING:
     from qstore_ionq.backend import IonQBackend
@@ -23,7 +24,7 @@ __all__ = [
     "configure",
 ]
 
-_HOMES = {
+_LAZY = {
     "IncompleteJob": "qstore_ionq.results",
     "IonQBackend": "qstore_ionq.backend",
     "IonQNativeCompiler": "qstore_ionq.native",
@@ -32,13 +33,7 @@ _HOMES = {
     "compile_native": "qstore_ionq.native",
     "configure": "qstore_ionq.configuration",
 }
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(home), name)
+__getattr__ = _loader(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

@@ -4,8 +4,9 @@
 Importing it imports no numba; the first run does. `SimulatorConfig` is loaded when it is first asked for.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from qstore.lazy import loader as _loader
 from qstore_sim.backend import StatevectorBackend
 
 if TYPE_CHECKING:
@@ -13,10 +14,5 @@ if TYPE_CHECKING:
 
 __all__ = ["SimulatorConfig", "StatevectorBackend"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "SimulatorConfig":
-        from qstore_sim.backends.config import SimulatorConfig
-
-        return SimulatorConfig
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_LAZY = {"SimulatorConfig": "qstore_sim.backends.config"}
+__getattr__ = _loader(__name__, _LAZY)

@@ -7,8 +7,9 @@ must not import torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from qstore.lazy import loader as _loader
 
 if TYPE_CHECKING:
     from qstore_torch.layers import (
@@ -41,14 +42,9 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_HOMES = dict.fromkeys(__all__, "qstore_torch.layers") | {"QuantumLayer": "qstore_torch.quantum_layer"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+_LAZY = dict.fromkeys(__all__, "qstore_torch.layers") | {"QuantumLayer": "qstore_torch.quantum_layer"}
+__getattr__ = _loader(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *__all__})

@@ -30,11 +30,12 @@ from qstore.batch import (
     Samples,
     Variance,
 )
-from qstore.errors import BindingError, CapabilityError, OptionError, QStoreError
+from qstore.errors import CapabilityError, OptionError, QStoreError
 from qstore.execution.plan import joined
 from qstore.plugins import Backend
 from qstore_sim.backends.dask_cluster import Cluster
 from qstore_sim.backends.dask_worker import Inner, Shard, Swept, run_shard
+from qstore_sim.backends.gradients import cotangent_rows, wanted_parameters
 from qstore_sim.backends.libraries import library
 from qstore_sim.backends.options import count
 from qstore_sim.backends.pieces import ends, summed
@@ -167,15 +168,7 @@ class DaskBackend:
             raise CapabilityError(
                 f"{self._local.name!r} on Dask does not differentiate this; use gradient_method='parameter_shift'."
             )
-        known = batch.bindings.keys()
-        wanted = frozenset(known if wrt is None else wrt)
-        if not wanted <= known:
-            raise BindingError(
-                f"No parameters named {sorted(wanted - known)}; the circuit has {sorted(known)}."
-            )
-        given = np.asarray(cotangent)
-        if given.ndim < 1 or len(given) != batch.size:
-            raise OptionError(f"cotangent has shape {given.shape}; the batch has {batch.size} rows.")
+        wanted, given = wanted_parameters(batch, wrt), cotangent_rows(batch, cotangent)
         return [
             Shard(batch.rows(start, stop), given[start:stop], wanted) for start, stop in self._ends(batch)
         ]

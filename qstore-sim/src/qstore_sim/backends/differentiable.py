@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from qstore.batch import BatchResult, CircuitBatch, Expectations, Output, Variance
 from qstore.compiler import lower_initialize
-from qstore.errors import BindingError, CapabilityError, OptionError
+from qstore.errors import CapabilityError, OptionError
 from qstore_sim.backends.base import Floats, SimulatorBackend
+from qstore_sim.backends.gradients import wanted_parameters
 from qstore_sim.backends.libraries import in_our_words
 from qstore_sim.backends.readout import of_states
 from qstore_sim.backends.slots import SlottedCircuit
@@ -58,12 +59,7 @@ class DifferentiableSimulator(SimulatorBackend):
     ) -> tuple[BatchResult, dict[str, Floats]]:
         begin = time.perf_counter()
         self._refuse_gradient(batch)
-        known = batch.bindings.keys()
-        wanted = frozenset(known if wrt is None else wrt)
-        if not wanted <= known:
-            raise BindingError(
-                f"No parameters named {sorted(wanted - known)}; the circuit has {sorted(known)}."
-            )
+        wanted = wanted_parameters(batch, wrt)
         asked, preparations, inner = batch, None, wanted
         amplitudes = {
             p.name for op in batch.circuit.operations if op.amplitudes for p in op.amplitudes.parameters

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstore.batch import BatchResult, Capabilities, CircuitBatch, Estimate
-from qstore.errors import CapabilityError, OptionError
+from qstore.errors import CapabilityError
 from qstore.execution.plan import joined
 from qstore.plugins import Backend, SyncBackend, is_sync_differentiable
+from qstore_sim.backends.gradients import cotangent_rows
 
 __all__ = ["InPieces", "ends", "summed"]
 
@@ -85,9 +86,7 @@ class InPieces:
             raise CapabilityError(
                 f"{self.name!r} has no gradient of its own; use gradient_method='parameter_shift'."
             )
-        given = np.asarray(cotangent)
-        if given.ndim < 1 or len(given) != batch.size:
-            raise OptionError(f"cotangent has shape {given.shape}; the batch has {batch.size} rows.")
+        given = cotangent_rows(batch, cotangent)
         found = [backend.vjp_sync(piece, given[rows], wrt) for piece, rows in self._pieces(batch)]
         results = [result for result, _ in found]
         return joined(results), summed(batch, [dict(gradients) for _, gradients in found])

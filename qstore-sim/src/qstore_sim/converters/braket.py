@@ -23,13 +23,14 @@ from braket.circuits import (
 from braket.circuits.measure import Measure
 from numpy.typing import ArrayLike
 
-from qstore.circuit import MAX_QUBITS, Angle, CircuitView, Operation, QuantumCircuit
+from qstore.circuit import Angle, CircuitView, Operation, QuantumCircuit
 from qstore.circuit.block import Block
 from qstore.circuit.entries import EntryNames, angles_by_name
 from qstore.circuit.text.program import without_final_measurements
 from qstore.circuit.transform import decompose
 from qstore_sim.converters.affine import from_sympy, number, symbolic
 from qstore_sim.converters.reading import (
+    MATRIX_QUBITS,
     Making,
     Reading,
     channel,
@@ -45,7 +46,6 @@ from qstore_sim.converters.writing import big_endian, operations_of, refused, st
 
 __all__ = ["from_qstore", "to_qstore"]
 
-_MATRIX_QUBITS = 3
 
 _CLASSES: Mapping[str, str] = {
     "i": "I", "x": "X", "y": "Y", "z": "Z", "h": "H", "s": "S", "sdg": "Si", "t": "T", "tdg": "Ti", "sx": "V",
@@ -168,7 +168,7 @@ class _BraketReader:
 
     def __init__(self, source: Circuit) -> None:
         self.source = source
-        numbers, width = positions([int(qubit) for qubit in source.qubits], MAX_QUBITS)
+        numbers, width = positions([int(qubit) for qubit in source.qubits])
         self.numbers = numbers
         self.reading = Reading(width, "Braket")
         self.angles = angles_by_name(sorted(str(parameter.name) for parameter in source.parameters))
@@ -210,12 +210,12 @@ class _BraketReader:
             raise unsupported(
                 "Braket", f"{name} with free parameters", "Bind them first (make_bound_circuit)."
             )
-        if len(on) > _MATRIX_QUBITS:
+        if len(on) > MATRIX_QUBITS:
             what = f"{name} on {len(on)} qubits"
             raise unsupported("Braket", what, "A matrix may act on three qubits; split it into gates.")
         try:
             matrix = operator.to_matrix()
-        except NotImplementedError:
+        except NotImplementedError:  # how Braket says that a gate, such as a pulse, has no matrix
             raise unsupported("Braket", name) from None
         return unitary(matrix, big_endian(on))
 

@@ -17,12 +17,13 @@ import cirq
 import sympy
 from numpy.typing import ArrayLike
 
-from qstore.circuit import MAX_QUBITS, Angle, CircuitView, Operation, QuantumCircuit
+from qstore.circuit import Angle, CircuitView, Operation, QuantumCircuit
 from qstore.circuit.block import Block
 from qstore.circuit.entries import EntryNames, angles_by_name
 from qstore_sim.converters.affine import from_sympy, symbolic
+from qstore_sim.converters.cirq_powers import POWERS
 from qstore_sim.converters.reading import (
-    Making,
+    MATRIX_QUBITS,
     Reading,
     channel,
     gate,
@@ -42,7 +43,6 @@ PI = math.pi
 IDLE = "qstore:idle"
 """Tag of the identities that keep a circuit's width where its last qubits have no operation."""
 _KEY = re.compile(r"c(0|[1-9][0-9]{0,3})")
-_MATRIX_QUBITS = 3
 
 # --- ours to theirs: for each row, from its angles, the gates and the positions of their qubits ---------------------
 
@@ -162,96 +162,6 @@ def _written(op: Operation, angles: Sequence[Any], on: Sequence[Any]) -> list[An
 # --- theirs to ours -----------------------------------------------------------------------------------------------
 
 
-def _power(rotation: str, shift: float, **whole: str) -> Callable[[Any, Angle], Making]:
-    """An EigenGate `exp(i pi s t) G**t`: a row where t is one of a few numbers, else a rotation by pi t and a phase.
-
-    Args:
-        rotation: the row with exp(-i pi t G / 2) or, for phases, diag(1, exp(i pi t)).
-        shift: the phase of `G**t` over `rotation`, in units of pi t.
-        whole: rows by the exponent, written as e1 for 1, e05 for 0.5, m05 for -0.5.
-    """
-    rows = {_EXPONENTS[key]: row for key, row in whole.items()}
-
-    def choose(theirs: Any, t: Angle) -> Making:
-        row = rows.get(t.constant / PI) if t.is_constant and not theirs.global_shift else None
-        if row is not None:
-            return gate(row)
-        if rotation == "p" and theirs.global_shift == -0.5:
-            return lambda qubits, _=(): gate("rz")(qubits, (t,))
-        turn = t.scaled(shift + theirs.global_shift)
-
-        def make(qubits: Sequence[int], _: Sequence[Angle] = ()) -> Block:
-            return gate(rotation)(qubits, (t,)).then(phase(turn))
-
-        return make
-
-    return choose
-
-
-_EXPONENTS = {"e1": 1.0, "e05": 0.5, "m05": -0.5, "e025": 0.25, "m025": -0.25}
-
-
-def _conjugated(before: tuple[Any, ...], core: tuple[Any, ...], row: str) -> Callable[[Any, Angle], Making]:
-    """`exp(i pi s t) G**t` with G = V P V^dagger, P a phase: the row where t is 1, else the phase between V and V^dagger."""
-
-    def choose(theirs: Any, t: Angle) -> Making:
-        if t.is_constant and t.constant == PI and not theirs.global_shift:
-            return gate(row)
-        inner = translated(
-            *before,
-            core,
-            *((name, where, *(-a for a in angles)) for name, where, *angles in reversed(before)),
-        )
-
-        def make(qubits: Sequence[int], _: Sequence[Angle] = ()) -> Block:
-            return inner(qubits, (t,)).then(phase(t.scaled(theirs.global_shift)))
-
-        return make
-
-    return choose
-
-
-def _iswap_power(theirs: Any, t: Angle) -> Making:
-    if t.is_constant and t.constant == PI and not theirs.global_shift:
-        return gate("iswap")
-    inner = translated(("rxx", (0, 1), (-0.5, 0, 0.0)), ("ryy", (0, 1), (-0.5, 0, 0.0)))
-    return lambda qubits, _=(): inner(qubits, (t,)).then(phase(t.scaled(theirs.global_shift)))
-
-
-def _three_phase(row: str, before: tuple[Any, ...]) -> Callable[[Any, Angle], Making]:
-    """CCX and CCZ: a phase on |111>, between Hadamards for CCX."""
-
-    def choose(theirs: Any, t: Angle) -> Making:
-        if row and t.is_constant and t.constant == PI and not theirs.global_shift:
-            return gate(row)
-
-        def make(qubits: Sequence[int], _: Sequence[Angle] = ()) -> Block:
-            around = translated(*before)(qubits)
-            core = gate("p")(qubits[2:], (t,)).controlled(qubits[:2])
-            return around.then(core).then(around).then(phase(t.scaled(theirs.global_shift)))
-
-        return make
-
-    return choose
-
-
-_SAME = (1.0, 0, 0.0)
-_POWERS: Mapping[str, Callable[[Any, Angle], Making]] = {
-    "XPowGate": _power("rx", 0.5, e1="x", e05="sx", m05="sxdg"),
-    "YPowGate": _power("ry", 0.5, e1="y"),
-    "ZPowGate": _power("p", 0.0, e1="z", e05="s", m05="sdg", e025="t", m025="tdg"),
-    "HPowGate": _conjugated((("ry", (0,), -PI / 4),), ("p", (0,), _SAME), "h"),
-    "CXPowGate": _conjugated((("h", (1,)),), ("cp", (0, 1), _SAME), "cx"),
-    "CZPowGate": _power("cp", 0.0, e1="cz"),
-    "SwapPowGate": _conjugated((("cx", (1, 0)), ("h", (1,))), ("cp", (0, 1), _SAME), "swap"),
-    "XXPowGate": _power("rxx", 0.5),
-    "YYPowGate": _power("ryy", 0.5),
-    "ZZPowGate": _power("rzz", 0.5),
-    "ISwapPowGate": _iswap_power,
-    "CCXPowGate": _three_phase("ccx", (("h", (2,)),)),
-    "CCZPowGate": _three_phase("", ()),
-}
-"""Cirq's powers, by the name of their class; Rx, Ry, Rz are subclasses with a global shift of -1/2."""
 _CHANNELS: Mapping[str, tuple[str, str]] = {
     "AmplitudeDampingChannel": ("amplitude_damping", "gamma"),
     "PhaseDampingChannel": ("phase_damping", "gamma"),
@@ -288,7 +198,7 @@ class _CirqReader:
                 raise unsupported("Cirq", f"on {qubit!r} with {qubit.dimension} levels", "Use qubits.")
         plain = all(type(qubit) is cirq.LineQubit for qubit in qubits)
         names = [qubit.x if isinstance(qubit, cirq.LineQubit) and plain else str(qubit) for qubit in qubits]
-        numbers, width = positions(names, MAX_QUBITS)
+        numbers, width = positions(names)
         self.numbers = {qubit: numbers[name] for qubit, name in zip(qubits, names, strict=True)}
         self.reading = Reading(width, "Cirq")
         self.angles = angles_by_name(sorted(cirq.parameter_names(source)))
@@ -335,8 +245,8 @@ class _CirqReader:
         if isinstance(op.untagged, cirq.ControlledOperation):
             return self._under_controls(op.untagged)
         for family in type(theirs).__mro__ if name else ():
-            if family.__name__ in _POWERS and isinstance(theirs, cirq.EigenGate):
-                return _POWERS[family.__name__](theirs, self._turn(theirs.exponent, op))(qubits)
+            if family.__name__ in POWERS and isinstance(theirs, cirq.EigenGate):
+                return POWERS[family.__name__](theirs, self._turn(theirs.exponent, op))(qubits)
         if isinstance(theirs, cirq.ControlledGate):
             return self._under_controls(cirq.ControlledOperation(
                 op.qubits[: theirs.num_controls()], theirs.sub_gate.on(*op.qubits[theirs.num_controls() :]),
@@ -356,14 +266,12 @@ class _CirqReader:
 
     def _taken_apart(self, op: Any, qubits: tuple[int, ...]) -> Block:
         known = cirq.has_unitary(op)
-        small = known and len(qubits) <= _MATRIX_QUBITS
-        if small and (len(qubits) < _MATRIX_QUBITS or isinstance(op.untagged.gate, cirq.MatrixGate)):
+        small = known and len(qubits) <= MATRIX_QUBITS
+        if small and (len(qubits) < MATRIX_QUBITS or isinstance(op.untagged.gate, cirq.MatrixGate)):
             return unitary(cirq.unitary(op), big_endian(qubits))
         parts = cirq.decompose_once(op, default=None)
         if parts is not None:
-            block = Block()
-            for part in parts:
-                block = block.then(self._block(part))
+            block = Block.joined(self._block(part) for part in parts)
             fits = {q for each in block.operations for q in each.qubits} <= {*qubits}
             return verified(block, cirq.unitary(op), big_endian(qubits), op) if small and fits else block
         if small:

@@ -18,12 +18,13 @@ import numpy as np
 import pennylane as qml
 from pennylane.ops import Conditional, MidMeasure
 
-from qstore.circuit import MAX_QUBITS, Angle, CircuitView, Operation, Parameter, QuantumCircuit
+from qstore.circuit import Angle, CircuitView, Operation, Parameter, QuantumCircuit
 from qstore.circuit.block import Block
 from qstore.circuit.entries import EntryNames, angles_by_name
 from qstore.errors import BindingError, CircuitError
 from qstore_sim.converters.affine import from_sympy, number, symbolic
 from qstore_sim.converters.reading import (
+    MATRIX_QUBITS,
     Making,
     Reading,
     channel,
@@ -40,7 +41,6 @@ from qstore_sim.converters.writing import amplitudes_of, big_endian, operations_
 
 __all__ = ["from_qstore", "to_qstore"]
 
-_MATRIX_QUBITS = 3
 _BIT = re.compile(r"c(0|[1-9][0-9]{0,3})")
 
 _CLASSES: Mapping[str, str] = {
@@ -221,7 +221,7 @@ class _PennyLaneReader:
         self.operations = operations
         wires = list(qml.wires.Wires.all_wires([op.wires for op in operations]))
         names = [int(wire) if isinstance(wire, np.integer) else wire for wire in wires]
-        numbers, width = positions(names, MAX_QUBITS)
+        numbers, width = positions(names)
         self.numbers = {wire: numbers[name] for wire, name in zip(wires, names, strict=True)}
         self.reading = Reading(width, "PennyLane")
         symbols = {
@@ -272,7 +272,7 @@ class _PennyLaneReader:
             return phase(self._angle(op.data[0], op).scaled(-1.0))
         if name == "MultiRZ" and len(on) <= 2:
             return gate("rz" if len(on) == 1 else "rzz")(on, [self._angle(op.data[0], op)])
-        if isinstance(op, qml.QubitUnitary) and len(on) <= _MATRIX_QUBITS:
+        if isinstance(op, qml.QubitUnitary) and len(on) <= MATRIX_QUBITS:
             return unitary(np.asarray(op.matrix()), big_endian(on))
         if isinstance(op, qml.ops.Controlled):
             base = self._block(op.base)
@@ -285,15 +285,13 @@ class _PennyLaneReader:
 
     def _taken_apart(self, op: Any, on: tuple[int, ...]) -> Block:
         symbols = any(getattr(value, "free_symbols", ()) for value in getattr(op, "data", ()))
-        small = len(on) <= _MATRIX_QUBITS and op.has_matrix and not symbols
+        small = len(on) <= MATRIX_QUBITS and op.has_matrix and not symbols
         matrix = np.asarray(qml.matrix(op, wire_order=op.wires)) if small else None
         if op.has_decomposition:
             with qml.QueuingManager.stop_recording():
                 parts = op.decomposition()
             if {*qml.wires.Wires.all_wires([part.wires for part in parts])} <= {*op.wires}:
-                made = Block()
-                for part in parts:
-                    made = made.then(self._block(part))
+                made = Block.joined(self._block(part) for part in parts)
                 return made if matrix is None else verified(made, matrix, big_endian(on), op)
         if matrix is None:
             raise unsupported(

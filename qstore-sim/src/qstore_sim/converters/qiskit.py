@@ -44,6 +44,7 @@ from qstore.circuit.transform import decompose
 from qstore.errors import CircuitError
 from qstore_sim.converters.affine import from_sympy, number, symbolic
 from qstore_sim.converters.reading import (
+    MATRIX_QUBITS,
     Making,
     Reading,
     gate,
@@ -60,7 +61,6 @@ __all__ = ["from_qstore", "to_qstore"]
 
 SHAPES = "qstore_shapes"
 """Key of the circuit's metadata with the shapes of parameters."""
-_MATRIX_QUBITS = 3
 _MAX_LOOPS = 100_000
 
 _CLASSES: Mapping[str, str] = {
@@ -270,18 +270,18 @@ class _QiskitReader:
             return _READ[standard](on, self._angles(op))
         if isinstance(op, library.GlobalPhaseGate):
             return phase(self._angle(op.params[0], op))
-        if isinstance(op, library.UnitaryGate) and len(on) <= _MATRIX_QUBITS:
+        if isinstance(op, library.UnitaryGate) and len(on) <= MATRIX_QUBITS:
             return unitary(op.to_matrix(), on)
         definition = getattr(op, "definition", None)
         if definition is not None:
             return self._checked(self._defined(definition, on, op), op, on)
         matrix = _matrix(op)
-        if matrix is None or len(on) > _MATRIX_QUBITS:
+        if matrix is None or len(on) > MATRIX_QUBITS:
             raise unsupported("Qiskit", f"{op.name!r} ({type(op).__name__})")
         return unitary(matrix, on)
 
     def _checked(self, block: Block, op: Any, on: tuple[int, ...]) -> Block:
-        matrix = _matrix(op) if len(on) <= _MATRIX_QUBITS and not self._has_parameters(op) else None
+        matrix = _matrix(op) if len(on) <= MATRIX_QUBITS and not self._has_parameters(op) else None
         return block if matrix is None else verified(block, matrix, on, op.name)
 
     def _has_parameters(self, op: Any) -> bool:
@@ -299,11 +299,7 @@ class _QiskitReader:
                     "Qiskit", f"{inner.name!r} inside {op.name!r}", "A gate may hold gates only."
                 )
             parts.append(self._block(inner, tuple(on[definition.find_bit(q).index] for q in each.qubits)))
-        operations = tuple(made for part in parts for made in part.operations)
-        total = Angle()
-        for part in parts:
-            total = total + part.phase
-        return Block(operations, total)
+        return Block.joined(parts)
 
     def _annotated(self, op: AnnotatedOperation, on: tuple[int, ...]) -> Block:
         controls = sum(m.num_ctrl_qubits for m in op.modifiers if isinstance(m, ControlModifier))

@@ -14,18 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qstore.circuit import Amplitudes, Angle, Condition, Operation, QuantumCircuit
+from qstore.circuit import MAX_QUBITS, Amplitudes, Angle, Condition, Operation, QuantumCircuit
 from qstore.circuit.block import Block
 from qstore.circuit.text.program import without_final_measurements
 from qstore.errors import CircuitError
 
 __all__ = [
-    "MAX_OPERATIONS", "Making", "Reading", "channel", "gate", "kraus", "phase", "positions", "strength_angle",
+    "MATRIX_QUBITS", "MAX_OPERATIONS", "Making", "Reading", "channel", "gate", "kraus", "phase", "positions", "strength_angle",
     "translated", "unitary", "unsupported", "verified",
 ]  # fmt: skip
 
 MAX_OPERATIONS = 1_000_000
 """Most operations of a converted circuit."""
+MATRIX_QUBITS = 3
+"""Most qubits of a gate that is read as its matrix; larger ones are read by what they consist of."""
 _TRUSTED = 1e-7
 """How far a decomposition may be from the matrix that its library gives for the same gate."""
 
@@ -242,19 +244,18 @@ def verified(block: Block, matrix: Any, qubits: Sequence[int], what: object) -> 
     return Block(block.operations, block.phase + cmath.phase(overlap))
 
 
-def positions(names: Iterable[Any], limit: int) -> tuple[dict[Any, int], int]:
-    """Our qubit for each of theirs: whole numbers keep their number, anything else is numbered in order.
+def positions(names: Iterable[Any]) -> tuple[dict[Any, int], int]:
+    """Our qubit for each of theirs: whole numbers that a qubit can have stay, anything else is numbered in order.
 
     Args:
         names: their qubits, in their order.
-        limit: beyond which numbers are not kept.
 
     Returns:
         The qubit for each name, and how many qubits there are.
     """
     given = list(names)
     numbers = [name for name in given if isinstance(name, int) and not isinstance(name, bool)]
-    if len(numbers) == len(given) and all(0 <= name < limit for name in numbers):
+    if len(numbers) == len(given) and all(0 <= name < MAX_QUBITS for name in numbers):
         return {name: name for name in numbers}, max(numbers, default=-1) + 1
     return {name: index for index, name in enumerate(given)}, len(given)
 

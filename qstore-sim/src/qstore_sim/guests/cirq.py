@@ -17,7 +17,7 @@ import sympy
 from numpy.typing import NDArray
 
 from qstore.batch import Expectations, Output, StateVector
-from qstore.circuit import I, Observable, PauliTerm, QuantumCircuit
+from qstore.circuit import Observable, PauliTerm, QuantumCircuit
 from qstore.errors import CircuitError
 from qstore.plugins import Backend
 from qstore_sim.converters.cirq import to_qstore
@@ -281,7 +281,7 @@ def _pauli_sum(given: Any) -> cirq.PauliSum:
 
 
 def _observable(given: cirq.PauliSum, place: Mapping[Any, int]) -> Observable:
-    sums: dict[tuple[int, int], float] = {}
+    terms = []
     masks = {cirq.X: (1, 0), cirq.Y: (1, 1), cirq.Z: (0, 1)}
     for string in given:
         weight = complex(string.coefficient)
@@ -291,6 +291,5 @@ def _observable(given: cirq.PauliSum, place: Mapping[Any, int]) -> Observable:
         for qubit, pauli in string.items():
             bits = masks[pauli]
             x, z = x | bits[0] << place[qubit], z | bits[1] << place[qubit]
-        sums[x, z] = sums.get((x, z), 0.0) + weight.real
-    made = Observable(tuple(PauliTerm(x, z, c) for (x, z), c in sorted(sums.items()) if c))
-    return made if made.terms else I() * 0.0
+        terms.append(PauliTerm(x, z, weight.real))
+    return Observable.of(terms)

@@ -18,10 +18,11 @@ from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
 from pennylane.exceptions import DeviceError
 
-from qstore.batch import CircuitBatch, Counts, Samples
+from qstore.batch import CircuitBatch
 from qstore.execution import execute_many
 from qstore.gradients import vjp
-from qstore.plugins import Backend, get_backend
+from qstore.plugins import Backend
+from qstore_sim.guests.batches import bits_of, chosen, sampled_output
 from qstore_sim.guests.pennylane.jacobians import Gradients, jacobian, unit_cotangents
 from qstore_sim.guests.pennylane.preprocess import differentiable, pipeline
 from qstore_sim.guests.pennylane.readout import Readout, measurement_key
@@ -72,7 +73,7 @@ class QStoreDevice(Device):  # type: ignore[misc]  # ships no annotations
         **options: Any,
     ) -> None:
         super().__init__(wires=wires, shots=shots)
-        self._backend = get_backend(backend, **options) if isinstance(backend, str) else backend
+        self._backend = chosen(backend, options)
         self._seed = seed
         self._rng = np.random.default_rng(seed)
         self._templates = Templates()
@@ -180,7 +181,7 @@ class QStoreDevice(Device):  # type: ignore[misc]  # ships no annotations
     ) -> None:
         rows = self._rows(members, tapes, parts, apart=True)
         first = tapes[members[0]]
-        output = Samples() if "Samples" in self._backend.capabilities.shot_outputs else Counts()
+        output = sampled_output(self._backend)
 
         def batch() -> CircuitBatch:
             seed = int(self._rng.integers(2**63))
@@ -191,24 +192,12 @@ class QStoreDevice(Device):  # type: ignore[misc]  # ships no annotations
         batches = [batch()]
         if batches[0].size < rows.size:  # nothing differs, but every row has outcomes of its own
             batches += [batch() for _ in range(rows.size - 1)]
-        n = rows.template.n_qubits
-        samples = np.concatenate([self._samples(each, n) for each in execute_many(batches, self._backend)])
+        samples = bits_of(execute_many(batches, self._backend), self._rng)
         readout = self._kept(
             key, lambda: ShotReadout(first.measurements, parts[members[0]].wires, first.shots)
         )
         for index, mine in zip(members, rows.slices, strict=True):
             results[index] = readout.result(samples[mine], tapes[index].batch_size is not None)
-
-    def _samples(self, result: Any, n_qubits: int) -> NDArray[np.uint8]:
-        """The bits of every shot, also of a backend that only counts: then in an order drawn here."""
-        if result.counts is None:
-            return _values(result).astype(np.uint8)
-        rows = []
-        for counts in result.counts:
-            outcomes = np.repeat([*counts], [*counts.values()]).astype(object)
-            drawn = self._rng.permutation(outcomes)
-            rows.append([[outcome >> qubit & 1 for qubit in range(n_qubits)] for outcome in drawn])
-        return np.array(rows, dtype=np.uint8)
 
     def _rows(
         self, members: Sequence[int], tapes: Sequence[Any], parts: Sequence[Taken], *, apart: bool = False

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pennylane.measurements import ExpectationMP, ProbabilityMP, VarianceMP
 
 from qstore.batch import DensityMatrix, Expectations, Output, Probabilities, StateVector, Variance
-from qstore.circuit import I, Observable, PauliTerm
+from qstore.circuit import Observable, PauliTerm
 from qstore_sim.guests.pennylane.accepted import accepts_exact
 
 __all__ = ["Readout", "measurement_key", "observable_of"]
@@ -56,7 +56,7 @@ def observable_of(process: Any, place: dict[Any, int]) -> Observable | None:
             qml.math.toarray(qml.math.detach(qml.matrix(operator, wire_order=operator.wires)))
         )
         sentence = qml.pauli_decompose(matrix, wire_order=operator.wires, pauli=True, check_hermitian=False)
-    terms: dict[tuple[int, int], float] = {}
+    terms = []
     for word, coefficient in sentence.items():
         number = complex(qml.math.toarray(qml.math.detach(coefficient)))
         if abs(number.imag) > _REAL * max(1.0, abs(number)):
@@ -66,9 +66,8 @@ def observable_of(process: Any, place: dict[Any, int]) -> Observable | None:
             bits = _MASKS[letter]
             x |= bits[0] << place[wire]
             z |= bits[1] << place[wire]
-        terms[x, z] = terms.get((x, z), 0.0) + number.real
-    made = Observable(tuple(PauliTerm(x, z, c) for (x, z), c in sorted(terms.items()) if c))
-    return made if made.terms else I() * 0.0
+        terms.append(PauliTerm(x, z, number.real))
+    return Observable.of(terms)
 
 
 class Readout:

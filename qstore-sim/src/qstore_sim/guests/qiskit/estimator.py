@@ -183,7 +183,7 @@ def observable(given: Mapping[str, float]) -> Observable:
     masks: dict[str, tuple[tuple[int, int, float], ...]] = {}
     for letter, make in _LETTERS.items():
         masks[letter] = tuple((term.x_mask, term.z_mask, term.coefficient) for term in make(0).terms)
-    sums: dict[tuple[int, int], float] = {}
+    terms = []
     for string, coefficient in given.items():
         factors = [(qubit, masks[letter]) for qubit, letter in enumerate(reversed(string)) if letter != "I"]
         for picked in product(*(options for _, options in factors)):
@@ -191,6 +191,5 @@ def observable(given: Mapping[str, float]) -> Observable:
             weight = float(np.real(coefficient))
             for (qubit, _), (x_bit, z_bit, factor) in zip(factors, picked, strict=True):
                 x, z, weight = x | x_bit << qubit, z | z_bit << qubit, weight * factor
-            sums[x, z] = sums.get((x, z), 0.0) + weight
-    made = Observable(tuple(PauliTerm(x, z, c) for (x, z), c in sorted(sums.items()) if c))
-    return made if made.terms else I() * 0.0
+            terms.append(PauliTerm(x, z, weight))
+    return Observable.of(terms)
