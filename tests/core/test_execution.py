@@ -18,7 +18,7 @@ import qstore as qs
 from qstore.batch import CircuitBatch
 from qstore.circuit import MeasuredGroup, grouped
 from qstore.errors import CapabilityError, ExecutionError, OptionError, ResourceError
-from qstore.execution import default_backend_name, execute_many, resolve_backend
+from qstore.execution import AsyncQuantumExecutor, default_backend_name, execute_many, resolve_backend
 from qstore.execution.bridge import wait_for
 from qstore.execution.from_counts import _shares
 from qstore.execution.plan import plan
@@ -86,6 +86,29 @@ def test_multiples_of_the_identity_need_no_luck():
     )
     assert result.values.tolist() == [[2.0]] * 3
     assert result.standard_errors.tolist() == [[0.0]] * 3
+
+
+@pytest.mark.parametrize("outputs", [qs.Expectations, qs.Variance])
+def test_constants_alone_are_known_without_running_anything(outputs):
+    class Untouchable(DenseBackend):
+        def answer(self, batch):
+            raise AssertionError("nothing is to be measured")
+
+        async def run_many(self, batches):
+            raise AssertionError("nothing is to be measured")
+
+    batch = CircuitBatch.of(
+        circuit(), bindings(), outputs([0 * qs.Z(0) + 2, qs.Observable()]), shots=50, seed=3
+    )
+    (result,) = execute_many([batch], Untouchable(exact=False))
+    assert result.values.tolist() == [[2.0, 0.0] if outputs is qs.Expectations else [0.0, 0.0]] * 3
+    assert result.standard_errors.tolist() == [[0.0, 0.0]] * 3
+    assert (result.backend, result.n_qubits, result.shots, result.seed) == ("dense", 2, 50, 3)
+    assert result.job_ids == ()
+    assert (
+        AsyncQuantumExecutor(Untouchable(exact=False)).sync.run(batch).values.tolist()
+        == result.values.tolist()
+    )
 
 
 def test_one_shot_claims_no_certainty():

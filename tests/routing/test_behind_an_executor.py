@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A router behind an executor: what belongs together stays on one backend, however it would be cut up otherwise."""
 
+import asyncio
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import qstore as qs
 from qstore.accounting import Ledger
 from qstore.errors import BackendUnavailable
-from qstore.execution import AsyncQuantumExecutor
+from qstore.execution import AsyncQuantumExecutor, current_settings
 from qstore.gradients import differentiate, vjp
 from qstore.gradients.finite_difference import FiniteDifference
 from qstore.routing import BackendRouter, CostOptimizer
@@ -113,3 +114,45 @@ def test_a_gradient_says_what_all_its_circuits_cost_and_who_ran_them(tmp_path):
     assert found.result.billed_usd == 4  # two bases
     assert found.billed_usd == 8 == 100 - policy.left()
     assert vjp(wide(), {"x": np.ones(6)}, OUTPUTS, backend="statevector").billed_usd is None
+
+
+class Follower(Fake):
+    """Chooses, by name only, and notes the settings under which it is called."""
+
+    def __init__(self, **changes):
+        super().__init__("follower", **changes)
+        self.seen = []
+
+    def reason_against_vjp(self, batch):
+        return "nobody differentiates here"
+
+    async def run_many(self, batches):
+        await asyncio.sleep(0)
+        self.seen += [(current_settings().fallback, batch.size) for batch in batches]
+        return [self.answer(batch) for batch in batches]
+
+
+@pytest.mark.parametrize("usd", [0, 1])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_settings_around_a_submission_reach_its_request_whoever_waits_for_it(rows, usd):
+    follower = Follower(usd=usd)
+    circuit = wide(2).freeze()
+
+    def batch(number):
+        return qs.CircuitBatch.of(circuit, {"x": np.full((rows, 2), float(number))}, OUTPUTS)
+
+    async def main():
+        async with AsyncQuantumExecutor(follower) as executor:
+            handles = []
+            for number, fallback in enumerate(("none", "next", "none")):
+                with qs.configured(fallback=fallback):
+                    handles.append(executor.submit(batch(number)))
+            handles += executor.submit_batch([batch(3), batch(4)])
+            for handle in handles:
+                await handle
+
+    asyncio.run(main())
+    circuits = {}
+    for fallback, size in follower.seen:
+        circuits[fallback] = circuits.get(fallback, 0) + size
+    assert circuits == {"none": 2 * rows, "next": rows, "simulation": 2 * rows}

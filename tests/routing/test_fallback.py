@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from qstore import errors
 from qstore.batch import CircuitBatch
 from qstore.execution import execute_many, execute_many_async
 from qstore.routing import BackendRouter, CostOptimizer
+from qstore.routing.candidates import Candidate
+from qstore.routing.fallback import Rules
+from qstore.routing.selection import Choice
 from routing.fakes import Clock, Fake, NativeFake, SyncFake
 
 Z = qs.Expectations([qs.Z(0), qs.X(1)])
@@ -47,7 +51,8 @@ def test_another_takes_over_says_so_once_and_in_every_result(caplog):
     notes = ("'first' was not used: TransportError: no route to host.", "'second' ran instead.")
     assert [result.notes for result in results] == [notes] * 3
     assert [result.backend for result in results] == ["second"] * 3
-    assert [record.message for record in caplog.records] == [
+    said = [record.message for record in caplog.records if record.name == "qstore.routing"]
+    assert said == [
         "'first' was not used: TransportError: no route to host. 'second' takes over; results say so in their notes."
     ]
     assert len(first.batches) == 1
@@ -307,3 +312,24 @@ def test_a_router_works_inside_a_running_loop_and_many_at_once():
         return run(chooser).backend
 
     assert asyncio.run(blocking()) == "statevector"
+
+
+def test_a_candidate_that_recovers_while_it_is_judged_is_no_trouble():
+    """Another thread finishes a call between two looks at the candidate."""
+
+    class Recovering(Candidate):
+        looks = 0
+
+        @property
+        def refused_usd(self):
+            self.looks += 1
+            return Decimal(5) if self.looks == 1 else None
+
+        @refused_usd.setter
+        def refused_usd(self, value):
+            pass
+
+    candidate = Recovering("recovering", lambda: None, None, named=True)
+    candidate.down_until, candidate.trouble = 1e9, "the budget was spent"
+    choice = Choice(candidate, Fake("recovering"), (Decimal(1),), 1.0, 1.0, 0.0, None, direct=True)
+    assert Rules("simulation", 60.0, Clock(), None, set()).against(choice) is None

@@ -82,7 +82,7 @@ def ask(batch: CircuitBatch, device: Device, settings: Settings) -> Asked:
     parts = tuple(_part(batch, each, device, settings) for each in derived.batches)
 
     def finish(readings: Sequence[Readings], facts: Sequence[dict[str, Any]]) -> BatchResult:
-        if settings.dry_run or _incomplete(readings):
+        if (settings.dry_run and parts) or _incomplete(readings):
             return _without_values(batch, facts)
         results = [
             _measured(part, found, fact, device, settings)

@@ -58,6 +58,6 @@ def total_estimate(batch: CircuitBatch, backend: Backend) -> tuple[Decimal, floa
     return (
         sum((part.usd for part in parts), Decimal(0)),
         sum(part.seconds for part in parts),
-        max(part.error for part in parts),
-        parts[0].model,
+        max((part.error for part in parts), default=0.0),
+        parts[0].model if parts else "nothing is measured",
     )

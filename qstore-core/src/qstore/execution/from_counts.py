@@ -39,18 +39,21 @@ MAX_PROBABILITIES = 1 << 27
 """Most numbers that are made of counts at once: 1 GiB."""
 
 
-def expectations(batch: CircuitBatch, observables: Sequence[Observable]) -> Derived:
-    """Estimates of expectation values with standard errors.
+def expectations(batch: CircuitBatch, observables: Sequence[Observable], backend: str) -> Derived:
+    """Estimates of expectation values with standard errors; of multiples of the identity alone nothing is measured.
+
+    Args:
+        batch: with shots.
+        observables: of these.
+        backend: its name, for the facts where nothing is measured.
 
     Raises:
         OptionError: fewer shots than bases to measure.
     """
     constants, groups = grouped(observables)
-    if not groups:
-        # Only multiples of the identity: nothing needs measuring, but the facts of a run are wanted all the same.
-        groups = [MeasuredGroup({}, [])]
     assert batch.shots is not None
-    shares = _shares(groups, batch.shots)
+    shares = _shares(groups, batch.shots) if groups else []
+    nothing = BatchResult(n_qubits=batch.circuit.n_qubits, backend=backend)
     batches = tuple(
         batch.replace(circuit=in_basis(batch.circuit, group.basis), outputs=Counts(), shots=share,
                       _keys=derived_keys(batch.stream_keys, index))
@@ -62,15 +65,15 @@ def expectations(batch: CircuitBatch, observables: Sequence[Observable]) -> Deri
         variances = np.zeros_like(means)
         for group, result in zip(groups, results, strict=True):
             _add_group(means, variances, group, flat_outcomes(result, batch.size))
-        return _estimate(batch, results, means, np.sqrt(variances))
+        return _estimate(batch, results or (nothing,), means, np.sqrt(variances))
 
     return batches, combine
 
 
-def variances(batch: CircuitBatch, observables: Sequence[Observable]) -> Derived:
-    """Estimates of <O**2> - <O>**2; the standard error to first order."""
+def variances(batch: CircuitBatch, observables: Sequence[Observable], backend: str) -> Derived:
+    """Estimates of <O**2> - <O>**2; the standard error to first order. Otherwise as `expectations`."""
     k = len(observables)
-    batches, combine_both = expectations(batch, [*observables, *(o.squared() for o in observables)])
+    batches, combine_both = expectations(batch, [*observables, *(o.squared() for o in observables)], backend)
 
     def combine(results: Sequence[BatchResult]) -> BatchResult:
         both = combine_both(results)
@@ -78,7 +81,7 @@ def variances(batch: CircuitBatch, observables: Sequence[Observable]) -> Derived
         assert both.standard_errors is not None
         mean, square = both.values[:, :k], both.values[:, k:]
         errors = np.hypot(both.standard_errors[:, k:], 2 * mean * both.standard_errors[:, :k])
-        return _estimate(batch, results, square - mean**2, errors)
+        return _estimate(batch, (both,), square - mean**2, errors)
 
     return batches, combine
 
@@ -157,7 +160,7 @@ def _weight(group: MeasuredGroup) -> float:
     sums: dict[int, float] = {}
     for number, _, coefficient in group.terms:
         sums[number] = sums.get(number, 0.0) + abs(coefficient)
-    return max(sums.values(), default=1.0)
+    return max(sums.values())
 
 
 def flat_outcomes(result: BatchResult, size: int) -> tuple[NDArray[np.intp], list[int], Array]:

@@ -31,7 +31,7 @@ Combine = Callable[[Sequence[BatchResult]], BatchResult]
 
 
 class Plan(NamedTuple):
-    """Batches to run, and what makes the wanted result of theirs."""
+    """Batches to run, none where nothing needs running, and what makes the wanted result of theirs."""
 
     batches: tuple[CircuitBatch, ...]
     combine: Combine
@@ -105,9 +105,9 @@ def _derived(batch: CircuitBatch, capabilities: Capabilities, backend: str) -> P
         raise CapabilityError(f"{backend!r} does not give an exact {kind}; {what}.{hint}")
     if "Counts" in served:
         if isinstance(outputs, Expectations):
-            return Plan(*from_counts.expectations(batch, outputs.observables))
+            return Plan(*from_counts.expectations(batch, outputs.observables, backend))
         if isinstance(outputs, Variance):
-            return Plan(*from_counts.variances(batch, outputs.observables))
+            return Plan(*from_counts.variances(batch, outputs.observables, backend))
         if isinstance(outputs, Probabilities):
             return Plan(*from_counts.probabilities(batch, outputs.qubits))
     if isinstance(outputs, Counts) and "Samples" in served:

@@ -112,7 +112,7 @@ async def execute_many_async(batches: Sequence[CircuitBatch], backend: Backend) 
     """The twin of `execute_many` for coroutines."""
     plans = [plan(batch, backend.capabilities, backend.name) for batch in batches]
     parts = [part for each in plans for part in each.batches]
-    if runs_many(backend):
+    if parts and runs_many(backend):
         found: object = await backend.run_many(parts)
     else:
         found = [await backend.run(part) for part in parts]

@@ -126,7 +126,7 @@ def _derived(batch: CircuitBatch, backend: Backend) -> _Derived:
     if (batch.shots is None or not isinstance(outputs, Expectations) or estimates
             or "Counts" not in served or not gates >= BASIS_GATES):  # fmt: skip
         return _Derived((batch,), None, None)
-    batches, combine = from_counts.expectations(batch, outputs.observables)
+    batches, combine = from_counts.expectations(batch, outputs.observables, backend.name)
     return _Derived(batches, batch, combine)
 
 

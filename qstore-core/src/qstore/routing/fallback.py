@@ -110,7 +110,9 @@ class Rules:
         candidate = choice.candidate
         if not candidate.down_until or self.clock.monotonic() >= candidate.down_until:
             return None
-        if candidate.refused_usd is not None and choice.usd < candidate.refused_usd:
+        # Looked at once: a call that ends in another thread takes it back.
+        refused_usd = candidate.refused_usd
+        if refused_usd is not None and choice.usd < refused_usd:
             return None  # the budget had too little left for something dearer
         return candidate.trouble
 

@@ -215,7 +215,8 @@ class Dispatcher:
         tell(told)
         loop = self._waker.loop
         for request in requests:
-            request.task = loop.create_task(self._carrier.carry_out(request.pieces))
+            carried = self._carrier.carry_out(request.pieces)
+            request.task = loop.create_task(carried, context=request.pieces[0].work.context)
             request.task.add_done_callback(partial(self._ended, request))
             if request.wanted <= 0:
                 request.task.cancel()

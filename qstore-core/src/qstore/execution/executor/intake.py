@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Coroutine, Sequence
+from contextvars import copy_context
 from typing import Any
 
 from qstore.batch import BatchResult, CircuitBatch
@@ -16,7 +17,8 @@ from qstore.execution.executor.handle import Handle
 from qstore.execution.executor.merging import group_of
 from qstore.execution.executor.sending import compiled_kind
 from qstore.execution.executor.work import Kind, Work
-from qstore.plugins import Backend
+from qstore.execution.settings import settings_told
+from qstore.plugins import Backend, chooses
 
 __all__ = ["Intake", "checked_count"]
 
@@ -46,6 +48,8 @@ class Intake:
         self._last: Kind | None = None
         self._last_group: object = None
         self.pools = pool_shots
+        # A router goes by the settings of whoever calls it; nobody else looks at them.
+        self._follows_settings = chooses(backend)
 
     def take_one(
         self,
@@ -101,6 +105,8 @@ class Intake:
     def _call(self, batches: Sequence[CircuitBatch], call: Callable[[], Coroutine[Any, Any, Any]]) -> Work:
         work = Work(None, batches[0], (), object(), None, 1, call=call)
         work.rows = work.left = _rows(batches)
+        if self._follows_settings:
+            work.context = copy_context()
         return work
 
     def together(
@@ -165,7 +171,12 @@ class Intake:
             group = self._last_group  # one object, which is compared faster
         else:
             self._last_group = group
-        return Work(kind, batch, arrays, group, key, kind.circuits, pool_key=pool_key)
+        work = Work(kind, batch, arrays, group, key, kind.circuits, pool_key=pool_key)
+        if self._follows_settings:
+            # The context keeps the settings alive, so no others have the same id.
+            work.context, work.scope = copy_context(), id(settings_told()[1])
+            work.group = (group, work.scope)
+        return work
 
     def _kind(self, batch: CircuitBatch) -> Kind:
         compiled = (batch.circuit, batch.outputs, batch.shots)

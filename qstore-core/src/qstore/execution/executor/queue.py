@@ -173,12 +173,12 @@ class WorkQueue:
         return [request, *self.take(free - wanted)]
 
     def _divided(self, pieces: list[Piece], size: int) -> list[list[Piece]]:
-        """Pieces as requests of at most `size` rows; only those of one group where circuits do not mix."""
+        """Pieces as requests of at most `size` rows; of one group where circuits do not mix, of one scope in any case."""
         parts: list[list[Piece]] = []
         open_parts: dict[object, list[Piece]] = {}
         rows: dict[object, int] = {}
         for piece in pieces:
-            group = None if self._mixes else piece.work.group
+            group = piece.work.scope if self._mixes else piece.work.group
             number = piece.stop - piece.start
             if group not in open_parts or rows[group] + number > size:
                 parts.append([])

@@ -99,11 +99,11 @@ class Sender:
 
     def _waves(self, parts: Sequence[CircuitBatch]) -> list[list[CircuitBatch]]:
         """Only a row that takes more circuits than may be under way at all needs more than one."""
-        waves: list[list[CircuitBatch]] = [[]]
+        waves: list[list[CircuitBatch]] = []
         circuits = 0
         for part in parts:
             circuits += part.size
-            if circuits > self._max_concurrent and waves[-1]:
+            if not waves or circuits > self._max_concurrent:
                 waves.append([])
                 circuits = part.size
             waves[-1].append(part)
@@ -155,11 +155,11 @@ def compiled_kind(batch: CircuitBatch, backend: Backend) -> Kind:
     """
     one = batch if batch.size == 1 else batch.rows(0, 1)
     parts = plan(one, backend.capabilities, backend.name).batches
-    derived = tuple(part.circuit for part in parts) if parts[0].outputs is not batch.outputs else ()
-    complexity = sum(1.0 + len(part.circuit) for part in parts)
+    derived = tuple(part.circuit for part in parts if part.outputs is not batch.outputs)
+    complexity = sum((1.0 + len(part.circuit) for part in parts), 0.0) or 1.0
     parameters = batch.circuit.parameters
     return Kind(
-        circuit=batch.circuit, outputs=batch.outputs, shots=batch.shots, circuits=len(parts), complexity=complexity,
+        circuit=batch.circuit, outputs=batch.outputs, shots=batch.shots, circuits=max(1, len(parts)), complexity=complexity,
         derived=derived, names=tuple(each.name for each in parameters), shapes=tuple(each.shape for each in parameters),
     )  # fmt: skip
 

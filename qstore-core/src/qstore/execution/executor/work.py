@@ -8,6 +8,7 @@ place does not change what is on its way. Bytes are compared, hashed and strung 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,13 +61,15 @@ class Work:
         left: rows without result.
         parts: results so far by first row, where there is more than one piece.
         mates: works that go into the same request, whatever else waits.
+        context, scope: where the backend goes by the settings (`configured`): the context of the submission, in which its
+            request is sent, and what works of one request must have in common for that; None elsewhere.
         pool_key: of shots that are added to earlier ones, what these have in common with it.
         requests: those that carry it now.
     """
 
     __slots__ = (
-        "arrays", "batch", "call", "group", "handles", "key", "kind", "left", "mates", "parts", "pool_key",
-        "requests", "rows", "settled", "taken", "weight",
+        "arrays", "batch", "call", "context", "group", "handles", "key", "kind", "left", "mates", "parts", "pool_key",
+        "requests", "rows", "scope", "settled", "taken", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +88,8 @@ class Work:
         self.taken = 0
         self.parts: dict[int, BatchResult] | None = None
         self.mates: tuple[Work, ...] = ()
+        self.context: Context | None = None
+        self.scope: int | None = None
         self.handles: tuple[Handle, ...] = ()
         self.settled = False
         self.requests: tuple[Request, ...] = ()
