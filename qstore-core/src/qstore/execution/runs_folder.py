@@ -227,12 +227,11 @@ class RunFolder:
 
     def remove(self, journal: Path) -> None:
         """Delete a journal, and the folder with it if that was the last one."""
+        if not self.path.is_dir():
+            return  # somebody has deleted all of it
         with self.guard():
-            remove_journal(journal)
-            if not self.journals():
-                (self.path / "folder.lock").unlink(missing_ok=True)
-        with suppress(OSError):  # another process may have made something in it
-            self.path.rmdir()
+            self._remove([journal])
+        self._vanish()
 
     def reason_to_keep(self, before_s: float) -> str | None:
         """Why `remove_if_over` would not delete the run now; None if it would.
@@ -265,12 +264,20 @@ class RunFolder:
             reason = self._reason_to_keep(held, before_s)
             if reason is not None:
                 return reason
-            for journal in self.journals():
-                remove_journal(journal)
-            (self.path / "folder.lock").unlink(missing_ok=True)
-        with suppress(OSError):  # another process may have made something in it
-            self.path.rmdir()
+            self._remove(self.journals())
+        self._vanish()
         return None
+
+    def _remove(self, journals: Iterable[Path]) -> None:
+        """Delete journals, and with the last one the folder's own lock; under the guard."""
+        for journal in journals:
+            remove_journal(journal)
+        if not self.journals():
+            (self.path / "folder.lock").unlink(missing_ok=True)
+
+    def _vanish(self) -> None:
+        with suppress(OSError):  # there are other journals, or another process has made something in it
+            self.path.rmdir()
 
     def _reason_to_keep(self, held: ExitStack, before_s: float) -> str | None:
         journals = self.journals()
