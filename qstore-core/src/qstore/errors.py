@@ -21,6 +21,7 @@ QStoreError
 │   ├── CheckpointCorrupt              what lies on the disk is not what was saved
 │   ├── AlreadyStored (FileExistsError)  something of that name is there; nothing was overwritten
 │   ├── NotStored (LookupError)        nothing of that name is there
+│   ├── StateCorrupt                   a quantum state in a database is not what was stored
 │   └── SchemaError (ValueError)       a row does not fit the columns of its run
 └── ExecutionError (RuntimeError)      a backend returned something that is not an answer to the batch
     ├── ServiceError                   a service's answer cannot be used; names the field
@@ -61,6 +62,7 @@ __all__ = [
     "ResourceError",
     "SchemaError",
     "ServiceError",
+    "StateCorrupt",
     "StillRunning",
     "StorageError",
     "TransportError",
@@ -154,6 +156,10 @@ class AlreadyStored(StorageError, FileExistsError):
 
 class NotStored(StorageError, LookupError):
     """Nothing of that name is there."""
+
+
+class StateCorrupt(StorageError):
+    """A quantum state in a database is not what was stored; names its id."""
 
 
 class SchemaError(StorageError, ValueError):
