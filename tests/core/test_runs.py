@@ -243,3 +243,31 @@ def test_the_state_folder_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
     assert state_home() == tmp_path / "qstore"
+
+
+def test_a_run_counts_on_from_its_state_and_refuses_that_of_another():
+    circuit = qs.QuantumCircuit(1).h(0)
+
+    def seeds(count):
+        return [qs.CircuitBatch.of(circuit, shots=10).seed for _ in range(count)]
+
+    with qs.run_context("state-of-a-run") as run:
+        seeds(2)
+        state = run.get_state()
+        expected = seeds(3)
+        run.set_state(state)
+        assert seeds(3) == expected
+        for broken in (
+            {},
+            {"name": run.name, "contents": 3, "counts": []},
+            {**state, "counts": [1, 2, 3]},
+            {**state, "counts": [-1]},
+        ):
+            with pytest.raises(OptionError):
+                run.set_state(broken)
+    with qs.run_context("another-state-of-a-run") as other:
+        with pytest.raises(OptionError, match=r"Use qs.run_context\('state-of-a-run'\)"):
+            other.set_state(state)
+        empty = other.get_state()
+    with qs.run_context("state-of-a-run") as run:
+        run.set_state(empty)  # it has drawn nothing, so its name does not matter

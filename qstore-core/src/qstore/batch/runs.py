@@ -83,6 +83,41 @@ class Run:
         digest.update(f":{earlier}".encode())
         return int.from_bytes(digest.digest()[:8], "little") >> 1
 
+    def get_state(self) -> dict[str, Any]:
+        """How often which content came, for a checkpoint: `contents` (n, 16) uint8 and `counts` (n,) int64.
+
+        Training that goes on from a checkpoint with this state draws the seeds that it would have drawn, so it adopts
+        the jobs that were sent between the checkpoint and the crash instead of paying for them again.
+        """
+        with _lock:
+            contents, counts = list(self._seen), list(self._seen.values())
+        joined = np.frombuffer(b"".join(contents), dtype=np.uint8).reshape(len(contents), 16)
+        return {"name": self.name, "contents": joined.copy(), "counts": np.array(counts, dtype=np.int64)}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Count on from where `get_state` was called.
+
+        Raises:
+            OptionError: it is the state of a run of another name that drew seeds, which this one cannot draw, or no such
+                state.
+        """
+        try:
+            name = state["name"]
+            contents = np.ascontiguousarray(state["contents"], dtype=np.uint8)
+            counts = [int(count) for count in state["counts"]]
+        except (KeyError, TypeError, ValueError) as exc:
+            raise OptionError(f"That is not the state of a run, as get_state gives it: {exc!r}.") from exc
+        if name != self.name and counts:
+            raise OptionError(
+                f"This is the state of the run {name!r}, and this run is {self.name!r}: their seeds differ. Use "
+                f"qs.run_context({name!r}) to go on with it."
+            )
+        if contents.shape != (len(counts), 16) or min(counts, default=0) < 0:
+            raise OptionError(f"{len(counts)} counts do not fit contents of shape {contents.shape}.")
+        with _lock:
+            self._seen.clear()
+            self._seen.update(zip((row.tobytes() for row in contents), counts, strict=True))
+
 
 _RANDOM = r"run-[0-9a-f]{12}"
 _lock = threading.Lock()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from qstore_torch.demo.data import ImageData
-    from qstore_torch.demo.training import Outcome, Settings
+    from qstore_torch.demo.training import Keeping, Outcome, Settings
 
 __all__ = ["main"]
 
@@ -69,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, default=Path("runs"), metavar="DIR", help="where reports go (default: runs)"
     )
+    parser.add_argument("--checkpoints", type=Path, metavar="DIR",
+                        help="keep checkpoints there, and go on from them: the same command again after an interruption "
+                        "ends with the same model (needs qstore-storage)")  # fmt: skip
+    parser.add_argument("--checkpoint-every", type=_positive, default=5, metavar="N",
+                        help="epochs from one checkpoint to the next (default: 5)")  # fmt: skip
+    parser.add_argument("--metrics", type=Path, metavar="DIR",
+                        help="log a row per epoch there; 'qstore metrics DIR/hybrid-1' shows it (needs qstore-storage)")  # fmt: skip
     return parser
 
 
@@ -130,7 +137,7 @@ def _run(args: argparse.Namespace) -> int:
     try:
         for name, make in (("hybrid", hybrid), ("classical", classical)):
             for seed in args.seeds:
-                runs[name][seed] = _train(name, make, data, seed, settings[name])
+                runs[name][seed] = _train(name, make, data, seed, settings[name], _keeping(args, name, seed))
     except KeyboardInterrupt:
         interrupted = True
         print("\nInterrupted; what is finished is kept.")
@@ -158,7 +165,20 @@ def _run(args: argparse.Namespace) -> int:
     return 130 if interrupted else 0
 
 
-def _train(name: str, make: Callable[[], Module], data: ImageData, seed: int, settings: Settings) -> Outcome:
+def _keeping(args: argparse.Namespace, name: str, seed: int) -> Keeping:
+    from qstore_torch.demo.training import Keeping
+
+    def folder(root: Path | None) -> Path | None:
+        return None if root is None else root / f"{name}-{seed}"
+
+    return Keeping(
+        checkpoints=folder(args.checkpoints), metrics=folder(args.metrics), every=args.checkpoint_every
+    )
+
+
+def _train(
+    name: str, make: Callable[[], Module], data: ImageData, seed: int, settings: Settings, keeping: Keeping
+) -> Outcome:
     from tqdm import tqdm
 
     from qstore_torch.demo.training import Epoch, train
@@ -172,4 +192,4 @@ def _train(name: str, make: Callable[[], Module], data: ImageData, seed: int, se
                                 f"{epoch.samples_per_second:,.0f} samples/s", refresh=False)  # fmt: skip
             bar.update()
 
-        return train(make, data, seed, settings, report)
+        return train(make, data, seed, settings, report, keeping)

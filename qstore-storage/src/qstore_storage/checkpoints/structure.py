@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A nested state as a JSON tree whose arrays are places in packed arrays, and back.
+
+    None, bool, str, list, finite float, int of 64 bits     as JSON has them
+    {"t": "dict", "v": [[key, value], ...]}                  keys are values, too: optimizers number their parameters
+    {"t": "tuple", "v": [...]}
+    {"t": "int", "v": "-0x1f..."}                            longer integers
+    {"t": "float", "v": "nan" | "inf" | "-inf"}
+    {"t": "complex", "v": [real, imaginary]}
+    {"t": "numpy" | "torch" | "scalar", "d": dtype, "s": shape, "o": offset}    entries of the packed array of that dtype
+    {"t": "bytes", "s": [length], "o": offset}               in the packed array "uint8"
+
+Anything else is refused at `save`: a checkpoint runs no code when it is loaded.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qstore.errors import CheckpointCorrupt, OptionError
+from qstore_storage.checkpoints.dtypes import BITS, item_size, numpy_dtype, stored_as
+
+__all__ = ["MAX_DEPTH", "Packing", "unpacked"]
+
+MAX_DEPTH = 64
+MAX_AXES = 64
+MAX_DIGITS = 20_000
+_LARGEST = 2**63
+Array = NDArray[Any]
+Place = str | tuple[Any, Any]
+"""A name, or a place and the key of something in it."""
+
+
+@dataclass(slots=True)
+class Packing:
+    """Lays out states: which entries of which packed array each of their arrays gets.
+
+    Attributes:
+        lengths: entries that each packed array needs, by stored dtype.
+        sources: arrays to copy, with the stored dtype and the first entry. They share memory with the states.
+    """
+
+    lengths: dict[str, int] = field(default_factory=dict)
+    sources: list[tuple[str, int, Array]] = field(default_factory=list)
+
+    def tree(self, value: Any, place: Place, depth: int = 0) -> Any:
+        """The JSON tree of a value.
+
+        Args:
+            value: a state, or a part of one.
+            place: where it is, for errors: a name, or the place of what holds it and its key there.
+            depth: how many hold it.
+
+        Raises:
+            OptionError: it holds something that is not data, or nests deeper than MAX_DEPTH; names the place.
+        """
+        if depth > MAX_DEPTH:
+            raise OptionError(
+                f"{_shown(place)[:200]}... is nested more than {MAX_DEPTH} deep, or contains itself."
+            )
+        if value is None or isinstance(value, (bool, str)):
+            return value if type(value) is not np.str_ else str(value)
+        if isinstance(value, np.ndarray):
+            return self._numpy("numpy", value, place)
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(value, torch.Tensor):
+            name, stored, array = _torch_bits(value, torch, place)
+            return {"t": "torch", "d": name, "s": list(array.shape), "o": self._placed(stored, array)}
+        if isinstance(value, Mapping):
+            return {"t": "dict", "v": [
+                [key if type(key) is str else self.tree(key, (place, "a key"), depth + 1), self.tree(each, (place, key), depth + 1)]
+                for key, each in value.items()
+            ]}  # fmt: skip
+        if isinstance(value, np.generic):
+            return self._numpy("scalar", np.asarray(value), place)
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else {"t": "float", "v": str(float(value))}
+        if isinstance(value, int):
+            return int(value) if -_LARGEST <= value < _LARGEST else {"t": "int", "v": hex(value)}
+        if isinstance(value, complex):
+            return {"t": "complex", "v": [self.tree(value.real, place), self.tree(value.imag, place)]}
+        if isinstance(value, (list, tuple)):
+            items = [self.tree(each, (place, index), depth + 1) for index, each in enumerate(value)]
+            return items if isinstance(value, list) else {"t": "tuple", "v": items}
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            data = np.frombuffer(value, dtype=np.uint8)
+            return {"t": "bytes", "s": [data.size], "o": self._placed("uint8", data)}
+        return self._foreign(value, place)
+
+    def _foreign(self, value: Any, place: Place) -> Any:
+        if hasattr(value, "__array__"):  # tensors and variables of TensorFlow, Keras, JAX
+            return self._numpy("numpy", np.asarray(value), place)
+        raise OptionError(
+            f"{_shown(place)} is a {type(value).__module__}.{type(value).__qualname__}, and a checkpoint holds data only: "
+            "dicts, lists, tuples, numbers, strings, bytes, None, arrays and tensors. Save its state_dict or its "
+            "numbers instead."
+        )
+
+    def _numpy(self, kind: str, array: Array, place: Place) -> dict[str, Any]:
+        dtype = array.dtype
+        name = dtype.name if dtype.name in BITS else dtype.newbyteorder("<").str
+        if dtype.kind in "biufc" and dtype.name not in BITS:
+            name = dtype.name if stored_as(dtype.name) else name
+        stored = stored_as(name) if dtype.kind != "V" or dtype.name in BITS else None
+        if stored is None or array.ndim > MAX_AXES:
+            raise OptionError(
+                f"{_shown(place)} is an array of dtype {dtype}, which a checkpoint does not hold; convert it to numbers."
+            )
+        shape = list(array.shape)
+        if name != stored:
+            plain = np.ascontiguousarray(
+                array if dtype.name in BITS else array.astype(dtype.newbyteorder("<"))
+            )
+            array = plain.reshape(-1).view(stored)
+        return {"t": kind, "d": name, "s": shape, "o": self._placed(stored, array)}
+
+    def _placed(self, stored: str, array: Array) -> int:
+        offset = self.lengths.get(stored, 0)
+        if array.size:
+            self.lengths[stored] = offset + array.size
+            self.sources.append((stored, offset, array))
+        return offset
+
+
+def _torch_bits(tensor: Any, torch: Any, place: Place) -> tuple[str, str, Array]:
+    """A tensor's dtype, what stores it, and its entries as a numpy array, of its bits where numpy lacks the dtype."""
+    name = str(tensor.dtype)[len("torch.") :]
+    stored = stored_as(name)
+    if stored is None or tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+        raise OptionError(
+            f"{_shown(place)} is a tensor of layout {tensor.layout} and dtype {tensor.dtype} on {tensor.device}; a "
+            "checkpoint holds dense tensors of numbers with values. Convert it, by .to_dense() for instance."
+        )
+    plain = tensor.detach()
+    if not plain.is_cpu or plain.is_conj() or plain.is_neg():
+        plain = plain.resolve_conj().resolve_neg().cpu()
+    if name in BITS:
+        plain = plain.view({1: torch.uint8, 2: torch.int16, 4: torch.int32}[plain.element_size()])
+        return name, stored, plain.numpy().view(stored)
+    return name, stored, plain.numpy()
+
+
+def _shown(place: Place) -> str:
+    """A place as one writes it: model_state['layers'][0]."""
+    if isinstance(place, str):
+        return place
+    inner, key = place
+    return f"{_shown(inner)}, a key" if key == "a key" else f"{_shown(inner)}[{key!r:.80}]"
+
+
+def unpacked(tree: Any, arrays: Mapping[str, Array], *, as_numpy: bool = False) -> Any:
+    """The value of a tree; its arrays are copies of their own.
+
+    Args:
+        tree: what `Packing.tree` made.
+        arrays: the packed arrays by stored dtype.
+        as_numpy: tensors of torch come back as numpy arrays.
+
+    Raises:
+        CheckpointCorrupt: it is no such tree, or points outside the arrays.
+    """
+    return _Reader(arrays, as_numpy).value(tree, 0)
+
+
+class _Reader:
+    def __init__(self, arrays: Mapping[str, Array], as_numpy: bool) -> None:
+        self._arrays, self._as_numpy = arrays, as_numpy
+        self._kinds: dict[str, Callable[[dict[str, Any], int], Any]] = {
+            "dict": self._dict, "tuple": self._tuple, "int": self._int, "float": self._float, "complex": self._complex,
+            "numpy": self._array, "scalar": self._scalar, "torch": self._torch, "bytes": self._bytes,
+        }  # fmt: skip
+
+    def value(self, tree: Any, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise CheckpointCorrupt(f"The index is nested more than {MAX_DEPTH} deep.")
+        if tree is None or isinstance(tree, (bool, int, float, str)):
+            return tree
+        if isinstance(tree, list):
+            return [self.value(each, depth + 1) for each in tree]
+        kind = self._kinds.get(tree.get("t")) if isinstance(tree.get("t"), str) else None
+        if kind is None:
+            raise CheckpointCorrupt(f"The index has an entry of unknown kind: {tree!r:.120}.")
+        try:
+            return kind(tree, depth)
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
+            if isinstance(exc, CheckpointCorrupt):
+                raise
+            raise CheckpointCorrupt(f"The index has a damaged entry: {tree!r:.120} ({exc!r}).") from exc
+
+    def _dict(self, tree: dict[str, Any], depth: int) -> dict[Any, Any]:
+        pairs = [(self.value(key, depth + 1), self.value(each, depth + 1)) for key, each in tree["v"]]
+        return dict(pairs)
+
+    def _tuple(self, tree: dict[str, Any], depth: int) -> tuple[Any, ...]:
+        return tuple(self.value(each, depth + 1) for each in tree["v"])
+
+    def _int(self, tree: dict[str, Any], depth: int) -> int:  # noqa: ARG002  # as the others
+        text = tree["v"]
+        if len(text) > MAX_DIGITS:
+            raise CheckpointCorrupt(f"The index has an integer of {len(text)} digits.")
+        return int(text, 16)
+
+    def _float(self, tree: dict[str, Any], depth: int) -> float:  # noqa: ARG002  # as the others
+        return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[tree["v"]]
+
+    def _complex(self, tree: dict[str, Any], depth: int) -> complex:
+        real, imaginary = (self.value(each, depth + 1) for each in tree["v"])
+        return complex(real, imaginary)
+
+    def _bytes(self, tree: dict[str, Any], depth: int) -> bytes:  # noqa: ARG002  # as the others
+        return self._entries("uint8", tree["s"], tree["o"], 1)[1].tobytes()
+
+    def _array(self, tree: dict[str, Any], depth: int) -> Array:  # noqa: ARG002  # as the others
+        name = tree["d"]
+        shape, entries = self._entries(stored_as(name) or "", tree["s"], tree["o"], item_size(name))
+        return entries.view(numpy_dtype(name)).reshape(shape)
+
+    def _scalar(self, tree: dict[str, Any], depth: int) -> Any:
+        return self._array(tree, depth)[()]
+
+    def _torch(self, tree: dict[str, Any], depth: int) -> Any:
+        if self._as_numpy:
+            return self._array(tree, depth)
+        import torch  # what holds tensors is loaded by programs that use torch
+
+        name = tree["d"]
+        dtype = getattr(torch, name, None)
+        if not isinstance(dtype, torch.dtype):
+            raise CheckpointCorrupt(f"This torch has no dtype {name!r}.")
+        shape, entries = self._entries(stored_as(name) or "", tree["s"], tree["o"], 1)
+        if name in BITS:
+            return torch.from_numpy(entries.view(f"int{8 * entries.itemsize}")).view(dtype).reshape(shape)
+        return torch.from_numpy(entries).reshape(shape)
+
+    def _entries(self, stored: str, shape: Any, offset: Any, items: int) -> tuple[tuple[int, ...], Array]:
+        """The shape, and a copy of the entries."""
+        numbers = [*shape, offset]
+        if len(shape) > MAX_AXES or any(type(number) is not int or number < 0 for number in numbers):
+            raise CheckpointCorrupt(f"The index has the shape {shape!r:.80} at {offset!r:.80}.")
+        size = math.prod(shape) * items
+        packed = self._arrays.get(stored)
+        if size == 0:
+            return tuple(shape), np.empty(0, dtype=stored)
+        if packed is None or offset + size > packed.size:
+            raise CheckpointCorrupt(f"The index points outside the packed array {stored!r}.")
+        return tuple(shape), packed[offset : offset + size].copy()
