@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of a training for a metrics store: what Keras reports, and what the quantum layers did in the meantime."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import keras
+
+from qstore.errors import OptionError
+from qstore.plugins import MetricsStore, open_store
+from qstore_tf.callbacks.reading import LayerReading, Reader
+from qstore_tf.callbacks.tensorboard import batches_of
+
+__all__ = ["MetricsCallback", "quantum_columns"]
+
+WORDS = {"loss": "train_loss", "accuracy": "train_accuracy"}
+"""Keras' words that are other ones in the columns that every run has."""
+LATER = {
+    "learning_rate": float,
+    "quantum_gradient_norm": float,
+    "gradient_variance": float,
+    "gradient_snr": float,
+}
+"""Columns that may be missing in the first row."""
+_NO_NAME = re.compile(r"[^A-Za-z0-9_./-]")
+
+
+class MetricsCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no annotations
+    """Logs a row for each epoch, or for every so many batches as well, into a metrics store.
+
+    A row has "step" (batches so far, from 1), "epoch" (from 1), what Keras reports ("loss" as "train_loss", "val_loss", other
+    metrics under their names), "batch_time_s" (the mean since the row before) and, where the model has quantum layers, the
+    columns of `quantum_columns`. Rows of epochs have "learning_rate" and validation as well.
+
+    Args:
+        path: the folder of the run.
+        store: registered name of the store, which is opened with `path=` and `columns=`, names and types of the columns that
+            will come; or an open store, which stays open and is only flushed.
+        update_freq: "epoch", "batch", or a number of batches. Rows for epochs are logged in any case.
+        columns: names and types (float, int, bool, str) of columns that other callbacks add to what Keras reports later than
+            in the first row.
+        options: more options for the store, by name.
+
+    Raises:
+        OptionError: neither a path nor an open store, both, or another `update_freq`.
+        BackendUnavailable: no such store is installed; when the first row is logged.
+
+    Example:
+        >>> MetricsCallback("runs/first", update_freq=10).path
+        'runs/first'
+    """
+
+    def __init__(
+        self,
+        path: Any = None,
+        *,
+        store: str | MetricsStore = "metrics",
+        update_freq: str | int = "epoch",
+        columns: Mapping[str, type] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        if isinstance(store, str) == (path is None):
+            raise OptionError(
+                "A metrics store is opened with path=..., or given open with store=...; one of these."
+            )
+        self.path, self.every = path, batches_of(update_freq)
+        self._name = store if isinstance(store, str) else None
+        self._store: MetricsStore | None = None if isinstance(store, str) else store
+        self._columns, self._options = dict(columns or {}), options
+        self._reader: Reader | None = None
+        self._batches = 0
+        self._began = 0.0
+        self._time_s, self._timed = 0.0, 0
+        self._epoch = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  # Keras' contract
+        """Look for quantum layers; a model without one is logged all the same."""
+        try:
+            self._reader = Reader(self.model)
+        except OptionError:
+            self._reader = None
+        # A resumed training goes on counting where it was: every batch is a step of the optimizer.
+        self._batches = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        self._time_s, self._timed = 0.0, 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  # Keras' contract
+        """Remember the epoch."""
+        self._epoch = epoch + 1
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  # Keras' contract
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  # Keras' contract
+        """Log, every so many batches."""
+        self._batches += 1
+        self._time_s, self._timed = self._time_s + time.perf_counter() - self._began, self._timed + 1
+        if self.every is not None and self._batches % self.every == 0:
+            self._log(logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  # Keras' contract
+        """Log the epoch."""
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self._log({"learning_rate": rate, **(logs or {})})
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  # Keras' contract
+        """Have every row on the disk."""
+        self.close()
+
+    def close(self) -> None:
+        """Flush, and close a store that was opened here; for a training that ended with an exception."""
+        store, self._reader = self._store, None
+        if store is None:
+            return
+        if self._name is None:
+            store.flush()
+        else:
+            self._store = None
+            store.close()
+
+    def _log(self, logs: Mapping[str, Any]) -> None:
+        row: dict[str, Any] = {"step": self._batches, "epoch": self._epoch}
+        reported = {_column(name): float(value) for name, value in logs.items()}
+        row |= reported
+        if self._timed:
+            row["batch_time_s"] = self._time_s / self._timed
+        self._time_s, self._timed = 0.0, 0
+        if self._reader is not None:
+            row |= quantum_columns(self._reader.read())
+        self._opened(row, reported).log(row)
+
+    def _opened(self, row: Mapping[str, Any], reported: Iterable[str]) -> MetricsStore:
+        """The store; it hears of all columns at its first row, when those of validation are still to come."""
+        if self._name is not None and self._store is None:
+            kinds = {name: type(value) for name, value in row.items()}
+            validation = {
+                f"val_{name.removeprefix('train_')}": float
+                for name in reported
+                if not name.startswith("val_")
+            }
+            columns = {**LATER, **validation, **kinds, **self._columns}
+            self._store = open_store(self._name, path=self.path, columns=columns, **self._options)
+        return cast("MetricsStore", self._store)
+
+
+def quantum_columns(readings: Sequence[LayerReading]) -> dict[str, Any]:
+    """The columns of what all quantum layers did together; what is unknown is left out.
+
+    Returns:
+        "backend" (names), "circuits", "circuit_time_s", "circuits_per_s", "queue_time_s", "cost_usd"; of the last gradients
+        of all layers "gradient_variance", "gradient_snr" and "quantum_gradient_norm".
+
+    Example:
+        >>> from qstore.layers import BackendUse
+        >>> use = BackendUse(calls=2, circuits=10, seconds=0.5)
+        >>> quantum_columns([LayerReading("layer", {"statevector": use}, None)])["circuits_per_s"]
+        20.0
+    """
+    names = sorted({name for each in readings for name in each.backends})
+    circuits = sum(each.circuits for each in readings)
+    seconds = sum(each.seconds for each in readings)
+    row: dict[str, Any] = {
+        "circuits": circuits,
+        "circuit_time_s": seconds,
+        "queue_time_s": sum(each.queued_s for each in readings),
+        "cost_usd": float(sum(each.usd for each in readings)),
+    }
+    if names:
+        row["backend"] = ", ".join(names)
+    if seconds > 0:
+        row["circuits_per_s"] = circuits / seconds
+    noises = [each.noise for each in readings if each.noise is not None]
+    if noises:
+        # Variances and squares of norms of separate weights add up.
+        variance, square = sum(each.variance for each in noises), sum(each.norm**2 for each in noises)
+        row |= {"quantum_gradient_norm": math.sqrt(square), "gradient_variance": variance}
+        row["gradient_snr"] = math.inf if variance == 0 else math.sqrt(max(square - variance, 0.0) / variance)
+    return row
+
+
+def _column(name: str) -> str:
+    return WORDS.get(name) or _NO_NAME.sub("_", name)
