@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.peers import PEERS
+from bench.peers import LAYER_PEERS, PEERS
 from bench.workload import Case, Workload
 
 MISSING = 3
+KNOWN = PEERS | LAYER_PEERS
 # Pays what a process pays once: imports, thread pools, caches read from disk.
 WARM_UP_CASE = Case(2, 1, 2, "linear")
 MAX_REPEATS = 50
@@ -32,8 +33,8 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.module = importlib.import_module(f"bench.peers.{PEERS[name].module}")
-        self.versions = {d: metadata.version(d) for d in PEERS[name].distributions}
+        self.module = importlib.import_module(f"bench.peers.{KNOWN[name].module}")
+        self.versions = {d: metadata.version(d) for d in KNOWN[name].distributions}
         self.workload: Workload | None = None
         self.module.build(WARM_UP_CASE, **WARM_UP_CASE.inputs_of(0)).step()
 
@@ -42,7 +43,7 @@ class Worker:
         arrays = dict(np.load(inputs))
         start = time.perf_counter()
         parsed = Case.parse(case)
-        if not (parsed.is_plain or PEERS[self.name].has_options):
+        if not (parsed.is_plain or KNOWN[self.name].has_options):
             return {"refused": "only the plain circuit is written for this peer"}
         workload: Workload = self.module.build(parsed, **arrays)
         values, grad_x, grad_w = workload.step()

@@ -11,7 +11,7 @@ import pytest
 from qstore.cli import main
 from qstore.plugins import loaded_plugins
 
-HEAVY = ("torch", "tensorflow", "numba", "cirq", "qiskit", "pennylane", "braket", "zarr", "pyarrow", "httpx2")
+HEAVY = ("torch", "tensorflow", "keras", "jax", "numba", "cirq", "qiskit", "pennylane", "braket", "zarr", "pyarrow", "httpx2")
 STEMS = """
 import os, sys
 {code}
@@ -42,6 +42,15 @@ def test_importing_qstore_brings_numpy_and_pluggy_and_nothing_else():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) <= {"numpy", "qstore"}  # numpy loads some of its own parts late
+
+
+def test_importing_qstore_leaves_plugins_prices_and_event_loops_for_those_who_need_them():
+    """Each costs milliseconds, in every process."""
+    late = ("asyncio", "importlib.metadata", "pluggy", "sqlite3", "qstore.accounting.prices", "qstore.accounting.report",
+            "qstore.plugins.manager", "qstore.plugins.specs", "qstore.plugins.stores", "qstore.routing", "qstore.layers")  # fmt: skip
+    program = f"import sys, qstore; print(*(set(sys.modules) & {set(late)!r}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_backends_lists_what_is_installed(capsys):

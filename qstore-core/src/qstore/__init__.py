@@ -4,7 +4,7 @@
 Conventions: qubit 0 is the least significant bit of every integer outcome, bit strings print qubit n-1 first, angles
 are radians, a statevector's index is the integer outcome, RX(t) = exp(-i t X/2).
 
-Importing this pulls in numpy and pluggy and nothing heavier.
+Importing this pulls in numpy and nothing heavier; plugins are looked for when something of theirs is first asked for.
 """
 
 from typing import TYPE_CHECKING

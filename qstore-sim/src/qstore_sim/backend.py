@@ -23,6 +23,7 @@ from qstore_sim.processors import processors
 
 if TYPE_CHECKING:
     from qstore.batch import Capabilities
+    from qstore.plugins import Pullback
     from qstore_sim.exact import Runner
     from qstore_sim.open_system import Noise
 
@@ -138,6 +139,17 @@ class StatevectorBackend:
             return _result(given, values, start, errors=found.errors), gradients
         values, gradients = runner.vjp(asked, cotangent, wanted)
         return _result(given, self._open.read(batch.outputs, values), start), gradients
+
+    def pullback_sync(
+        self, batch: CircuitBatch, wrt: Collection[str] | None = None
+    ) -> tuple[BatchResult, Pullback] | None:
+        start = time.perf_counter()
+        known = batch.bindings.keys()
+        wanted = frozenset(known if wrt is None else wrt)
+        if batch.shots is not None or self._noise is not None or is_open(batch) or not wanted <= known:
+            return None
+        found = self.runner(batch).pullback(batch, wanted)
+        return None if found is None else (_result(batch, found[0], start), found[1])
 
     def _measured(self, runner: Runner, batch: CircuitBatch, start: float) -> BatchResult:
         from qstore_sim import shots  # imports numba

@@ -19,6 +19,7 @@ Bindings = Mapping[str, Floats]
 
 _NOTHING = np.zeros((0, 0))
 _NO_NUMBERS = np.zeros(0)
+_NOTHING_KEPT = np.zeros(2, dtype=np.int64)
 
 
 def make_inputs(
@@ -42,6 +43,7 @@ def make_inputs(
         _dense(program) if program.dense else _NOTHING,
         start_numbers(program.starts, program.n_qubits, bindings) if program.starts else _NOTHING,
         _NOTHING if cotangent is None else plain(cotangent),
+        _NOTHING_KEPT,
     )
 
 

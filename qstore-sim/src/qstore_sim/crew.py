@@ -22,7 +22,7 @@ _NOBODY = np.zeros((0, crew.MAILBOX_SIZE), dtype=np.int64)
 _NUMBERS = np.zeros(0, dtype=np.int64)
 _SEATS = np.zeros((0, 0), dtype=np.int64)
 _TABLE = np.zeros((0, 0))
-_INPUTS = Inputs(np.zeros(0), _TABLE, _NUMBERS, _TABLE, _TABLE, _TABLE)
+_INPUTS = Inputs(np.zeros(0), _TABLE, _NUMBERS, _TABLE, _TABLE, _TABLE, _NUMBERS)
 NO_GRADIENTS = GradientArrays(_TABLE, _TABLE, _TABLE)
 _crews: dict[tuple[int, str], Crew] = {}
 MOST_HELPERS = 64

@@ -64,7 +64,7 @@ class Engine:
         self._threads = threads
         self._rows: int = 1 << (program.sizes.bits - program.sizes.lane_bits)
         self._pieces = max(1, min(MOST_PIECES, self._rows // PIECE_ROWS))
-        self._progress_size = 2 * (2 * len(program.arrays.passes) + 5)
+        self._progress_size = 2 * (2 * len(program.arrays.passes) + 6)
         self._tile_work = self._rows * (len(program.arrays.ops) + 2)
         self._spare: list[Scratch] = []
 
@@ -76,23 +76,37 @@ class Engine:
         """Tiles of a batch."""
         return -(-batch // self.samples)
 
+    def kept_bytes(self, batch: int) -> int:
+        """Bytes of the final states of all tiles of a batch."""
+        return self.tiles(batch) * self.state_bytes(backward=False)
+
+    def new_kept(self, batch: int) -> NDArray[Any]:
+        """Room for the final states of all tiles of a batch."""
+        return aligned(self.kept_bytes(batch) // self.dtype.itemsize, self.dtype)
+
     def run(
-        self, inputs: layout.Inputs, values: Floats, gradients: layout.GradientArrays | None = None
-    ) -> None:
+        self, inputs: layout.Inputs, values: Floats, gradients: layout.GradientArrays | None = None,
+        kept: NDArray[Any] | None = None,
+    ) -> None:  # fmt: skip
         """Fill `values` and, if given, `gradients`, which must come zeroed.
+
+        With `kept`, from `new_kept`, the two are done in two calls: the first one fills `values` and `kept`, the second
+        one, with the same inputs and what the first one filled, `gradients`; it may be repeated.
 
         Raises:
             ResourceError: the state does not fit into memory.
         """
         tiles = self.tiles(len(values))
         back = gradients is not None
+        if kept is not None:
+            inputs = layout.Inputs(*inputs[:-1], np.array([kept.ctypes.data, back]))
         back_to = self.program.back_to if back else -1
         grads = gradients if gradients is not None else NO_GRADIENTS
-        work = tiles * self._tile_work * (3 if back else 1)
+        work = tiles * self._tile_work * ((3 if kept is None else 2) if back else 1)
         workers = self._threads if work >= THREADED_WORK else 1
         together = tiles < workers and self._pieces > 1
         states = 1 if together else min(workers, tiles)
-        scratch = self._take(backward=back, count=states)
+        scratch = self._take(backward=back or kept is not None, count=states)
         seats = workers if together else states
         if seats == 1:
             own = scratch[0]

@@ -20,19 +20,21 @@ from qstore.batch import (
 )
 from qstore.circuit import Template
 from qstore.errors import CapabilityError, OptionError
-from qstore_sim.binding import gradient_arrays, gradients_by_name, make_inputs
+from qstore_sim.binding import gradient_arrays, gradients_by_name, make_inputs, plain
 from qstore_sim.density import marginal, reduced_pure
 from qstore_sim.engine import Engine
+from qstore_sim.kept_states import KeptStates
 from qstore_sim.memory import check_memory
 from qstore_sim.plans import PlanCache
 from qstore_sim.preparation import sub_index
 from qstore_sim.program.compile import compile_program
 from qstore_sim.program.lanes import lane_bits_for, lane_bits_for_shots
-from qstore_sim.program.layout import Readout
+from qstore_sim.program.layout import Inputs, Readout
 from qstore_sim.program.readout import read_amplitudes, read_probabilities, read_terms
 from qstore_sim.width import VECTOR_BYTES
 
 Floats = NDArray[np.float64]
+Pull = Callable[[NDArray[Any]], dict[str, Floats]]
 Strings = list[tuple[str, tuple[int, ...]]]
 _CHUNK_BYTES = 1 << 28
 """Rows are run in chunks whose amplitudes take no more than this, when only something smaller is kept of them."""
@@ -50,6 +52,7 @@ class Runner:
         self._dtype, self._threads = dtype, threads
         self._lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
         self._plans = PlanCache()
+        self._states = KeptStates()
         self._latest: tuple[Template, Output, int, frozenset[str], frozenset[str], Engine] | None = None
 
     def values(self, batch: CircuitBatch) -> NDArray[Any]:
@@ -67,6 +70,30 @@ class Runner:
         if isinstance(outputs, DensityMatrix):
             return self._by_rows(batch, 2, lambda a: reduced_pure(a.view(np.complex128), outputs.qubits))
         raise CapabilityError(f"'statevector' does not give an exact {type(outputs).__name__}.")
+
+    def pullback(self, batch: CircuitBatch, wanted: frozenset[str]) -> tuple[NDArray[Any], Pull] | None:
+        """Values, and what maps their cotangent to the gradients of the parameters in `wanted`, as often as it is called.
+
+        Until it is dropped it holds the final states; None where they would take too much memory.
+        """
+        outputs = batch.outputs
+        engine = self.engine(batch, wanted)
+        size, program, width = batch.size, engine.program, _width(outputs, batch)
+        check_memory(8 * size * (2 * width + program.n_samples), f"The gradient of {size} rows")
+        kept = self._states.take(engine.kept_bytes(size), lambda: engine.new_kept(size))
+        if kept is None:
+            return None
+        values = np.empty((size, width))
+        inputs = make_inputs(program, batch.bindings, batch.per_sample, size)
+        engine.run(inputs, values, kept=kept.states)
+
+        def pull(cotangent: NDArray[Any]) -> dict[str, Floats]:
+            arrays = gradient_arrays(program, size, engine.tiles(size))
+            own = Inputs(*inputs[:-2], plain(_upstream(batch, cotangent)), inputs.kept)
+            engine.run(own, values, arrays, kept.states)
+            return gradients_by_name(program, arrays, batch.bindings, wanted)
+
+        return _shown(values, outputs), pull
 
     def vjp(
         self, batch: CircuitBatch, cotangent: NDArray[Any], wanted: frozenset[str]

@@ -9,19 +9,30 @@ Gradients of gradients are refused. `torch.func.vmap` merges rows into the batch
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 import torch
 from qstore.errors import CapabilityError
 from qstore_torch.vmapping import all_rows, slices, stacked, with_rows
 
-__all__ = ["BatchFunction", "Call", "Runner"]
+__all__ = ["BatchFunction", "Call", "DirectFunction", "Runner", "run_call"]
 
 Arrays = tuple[NDArray[Any], ...]
+
+_PLAIN = {torch.float32: np.float32, torch.float64: np.float64}
+_ORDINARY = (torch.Tensor, torch.nn.Parameter)
+# Torch's own questions; a version without them gets the answer that is always right.
+_transforms_are_active: Callable[[], bool] = getattr(
+    torch._C, "_are_functorch_transforms_active", lambda: True
+)
+_graph_is_kept: Callable[[], bool] = getattr(
+    torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True
+)
 
 
 class Runner(Protocol):
@@ -41,8 +52,11 @@ class Runner(Protocol):
     dtype: torch.dtype
     device: torch.device
 
-    def forward(self, arrays: Arrays, differentiable: bool) -> tuple[NDArray[Any], Any]:
-        """The values (B, ...), and what `backward` needs; a gradient that is impossible is refused before a run."""
+    def forward(self, arrays: Arrays, wanted: tuple[bool, ...]) -> tuple[NDArray[Any], Any]:
+        """The values (B, ...), and what `backward` needs; a gradient that is impossible is refused before a run.
+
+        `wanted` says for each array whether its gradient will be.
+        """
 
     def prepared(self, arrays: Arrays) -> Any:
         """What `backward` needs, of arrays that no forward pass was made for."""
@@ -59,15 +73,52 @@ class Call:
 
     Attributes:
         runner: what runs.
-        differentiable: whether a gradient will be wanted.
+        wanted: for each tensor, whether its gradient will be wanted.
         kept: what the forward pass kept.
         inner: under vmap, the calls that it was split into.
     """
 
     runner: Runner
-    differentiable: bool
+    wanted: tuple[bool, ...]
     kept: Any = None
     inner: tuple[Call, ...] = ()
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether any gradient will be wanted."""
+        return True in self.wanted
+
+    def run(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The forward pass: (B, ...) values."""
+        runner = self.runner
+        values, kept = runner.forward(tuple(map(_array, tensors)), self.wanted)
+        if self.differentiable:
+            self.kept = kept
+        # A copy: the values are kept for the backward pass, and the caller may change the tensor in place.
+        return _tensor(values, runner.device, runner.dtype)
+
+    def pull_back(
+        self, wanted: tuple[bool, ...], cotangent: torch.Tensor, tensors: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, ...]:
+        """The backward pass: the gradients that are wanted, in order."""
+        kept = self.kept
+        if kept is None:
+            kept = self.runner.prepared(tuple(map(_array, tensors)))
+        gradients = self.runner.backward(kept, _array(cotangent), wanted)
+        return tuple(
+            _tensor(gradient, tensor.device, tensor.dtype)
+            for gradient, tensor, use in zip(gradients, tensors, wanted, strict=True)
+            if use
+        )
+
+
+def run_call(call: Call, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """A batch of circuits as a differentiable function of its inputs and weights: (B, ...) values."""
+    if _transforms_are_active():
+        values: torch.Tensor = BatchFunction.apply(call, *tensors)  # type: ignore[no-untyped-call]  # torch's own
+    else:
+        values = DirectFunction.apply(call, *tensors)  # type: ignore[no-untyped-call]  # torch's own
+    return values
 
 
 class BatchFunction(torch.autograd.Function):
@@ -76,12 +127,7 @@ class BatchFunction(torch.autograd.Function):
     @staticmethod
     def forward(call: Call, *tensors: torch.Tensor) -> torch.Tensor:
         """Run the batch: (B, ...) values."""
-        runner = call.runner
-        values, kept = runner.forward(tuple(map(_array, tensors)), call.differentiable)
-        if call.differentiable:
-            call.kept = kept
-        # A copy: the values are kept for the backward pass, and the caller may change the tensor in place.
-        return _tensor(values, runner.device, runner.dtype)
+        return call.run(tensors)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ARG004  # torch's contract
@@ -92,8 +138,14 @@ class BatchFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Run the vector-Jacobian product: gradients shaped like the tensors."""
-        wanted = ctx.needs_input_grad[1:]
-        found = iter(_Vjp.apply(ctx.call, wanted, cotangents[0], *ctx.saved_tensors))  # type: ignore[no-untyped-call]  # torch's own
+        call: Call = ctx.call
+        wanted, tensors = ctx.needs_input_grad[1:], ctx.saved_tensors
+        if torch.is_grad_enabled() or _transforms_are_active():
+            found = iter(_Vjp.apply(call, wanted, cotangents[0], *tensors))  # type: ignore[no-untyped-call]  # torch's own
+        else:  # nobody can differentiate this, so nothing needs to watch
+            found = iter(call.pull_back(wanted, cotangents[0], tensors))
+            if not _graph_is_kept():
+                call.kept = None  # the states that a backend has kept are the largest part of a graph
         return (None, *(next(found) if each else None for each in wanted))
 
     @staticmethod
@@ -111,18 +163,33 @@ class BatchFunction(torch.autograd.Function):
         runner, size, dims = call.runner, info.batch_size, in_dims[1:]
         weights_mapped = any(dim is not None for dim in dims[runner.n_inputs :])
         tracked = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+        wanted = call.wanted if tracked else (False,) * len(tensors)
         # A gradient of each mapped sample by itself, vmap(grad(...)), needs what each forward pass kept.
         mergeable = runner.merges_weights or (not weights_mapped and (tracked or not call.differentiable))
         if mergeable and runner.rows_are_independent:
             merged = with_rows(tensors, dims, size, runner.n_inputs)
-            values = BatchFunction.apply(Call(runner, tracked), *merged)  # type: ignore[no-untyped-call]  # torch's own
+            values = BatchFunction.apply(Call(runner, wanted), *merged)  # type: ignore[no-untyped-call]  # torch's own
             return values.reshape(size, -1, *values.shape[1:]), 0
-        call.inner = tuple(Call(runner, call.differentiable) for _ in range(size))
+        call.inner = tuple(Call(runner, call.wanted) for _ in range(size))
         found = [
             BatchFunction.apply(inner, *slices(tensors, dims, index))  # type: ignore[no-untyped-call]  # torch's own
             for index, inner in enumerate(call.inner)
         ]
         return torch.stack(found), 0
+
+
+class DirectFunction(torch.autograd.Function):
+    """`BatchFunction` where no transform of `torch.func` is active: torch calls it in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, *tensors: torch.Tensor) -> torch.Tensor:
+        """Run the batch and keep the call."""
+        ctx.call = call
+        ctx.save_for_backward(*tensors)
+        return call.run(tensors)
+
+    backward = staticmethod(BatchFunction.backward)
+    jvp = staticmethod(BatchFunction.jvp)  # type: ignore[assignment]  # it never returns
 
 
 class _Vjp(torch.autograd.Function):
@@ -133,15 +200,7 @@ class _Vjp(torch.autograd.Function):
         call: Call, wanted: tuple[bool, ...], cotangent: torch.Tensor, *tensors: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         """The gradients that are wanted, in order."""
-        kept = call.kept
-        if kept is None:
-            kept = call.runner.prepared(tuple(map(_array, tensors)))
-        gradients = call.runner.backward(kept, _array(cotangent), wanted)
-        return tuple(
-            _tensor(gradient, tensor.device, tensor.dtype)
-            for gradient, tensor, use in zip(gradients, tensors, wanted, strict=True)
-            if use
-        )
+        return call.pull_back(wanted, cotangent, tensors)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -181,7 +240,7 @@ class _Vjp(torch.autograd.Function):
             found = _merged(call, wanted, given, dims, size)
             return found, (0,) * len(found)
         else:
-            calls = tuple(Call(runner, True) for _ in range(size))
+            calls = tuple(Call(runner, wanted) for _ in range(size))
         parts = [
             _Vjp.apply(each, wanted, *slices(given, dims, index))  # type: ignore[no-untyped-call]  # torch's own
             for index, each in enumerate(calls)
@@ -200,7 +259,7 @@ def _merged(
     flat = [tensor.reshape(size * rows, *tensor.shape[2:]) for tensor in tensors[: runner.n_inputs]]
     flat += [tensor.repeat_interleave(rows, dim=0) for tensor in tensors[runner.n_inputs :]]
     merged = cotangent.reshape(size * rows, *cotangent.shape[2:])
-    found = iter(_Vjp.apply(Call(runner, True), wanted, merged, *flat))  # type: ignore[no-untyped-call]  # torch's own
+    found = iter(_Vjp.apply(Call(runner, wanted), wanted, merged, *flat))  # type: ignore[no-untyped-call]  # torch's own
     split = []
     for index, use in enumerate(wanted):
         if use:
@@ -212,12 +271,22 @@ def _merged(
 
 def _tensor(array: NDArray[Any] | None, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """A copy; one of the same dtype on the CPU would share the array's memory."""
+    like = _PLAIN.get(dtype)
+    if like is not None and device.type == "cpu":  # numpy's way takes half as long
+        return torch.from_numpy(np.array(array, dtype=like, order="C"))
     found = torch.as_tensor(array)
     return found.clone() if found.dtype is dtype and device.type == "cpu" else found.to(device, dtype)
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
     """A copy on the CPU in double precision: an optimizer may change the tensor in place before the backward pass."""
+    if (
+        tensor.dtype in _PLAIN and tensor.is_cpu and type(tensor) in _ORDINARY
+    ):  # numpy's way takes half as long
+        try:
+            return tensor.detach().numpy().astype(np.float64)
+        except RuntimeError:
+            pass  # a tensor without memory of its own: what follows knows how to read it, or why not
     target = torch.complex128 if tensor.is_complex() else torch.float64
     try:
         given = tensor.detach()

@@ -193,13 +193,13 @@ class _LayerRunner:
         self._training, self._names = module.training, tuple(module.weights)
         self.rows_are_independent = not (self._training and module._norms)  # the module's own runner
 
-    def forward(self, arrays: Arrays, differentiable: bool) -> tuple[NDArray[Any], Pass]:
-        agreement = self._module.agreement if differentiable else None
-        found = agreed(agreement, self._run, arrays, differentiable)
+    def forward(self, arrays: Arrays, wanted: tuple[bool, ...]) -> tuple[NDArray[Any], Pass]:
+        agreement = self._module.agreement if True in wanted else None
+        found = agreed(agreement, self._run, arrays, wanted)
         return found.values, found
 
     def prepared(self, arrays: Arrays) -> Pass:
-        return self._run(arrays, differentiable=True)
+        return self._run(arrays, (True,) * len(arrays))
 
     def backward(
         self, kept: Pass, cotangent: NDArray[Any], wanted: tuple[bool, ...]
@@ -208,18 +208,21 @@ class _LayerRunner:
         gradients = (found.features, *(found.weights[name] for name in self._names))
         return [each if use else None for each, use in zip(gradients, wanted, strict=True)]
 
-    def _run(self, arrays: Arrays, differentiable: bool) -> Pass:
+    def _run(self, arrays: Arrays, wanted: tuple[bool, ...]) -> Pass:
         module, features = self._module, arrays[0]
         if not np.isfinite(features).all():
             bad = int(np.count_nonzero(~np.isfinite(features)))
             raise BindingError(
                 f"{bad} features are NaN or infinite; check the data or the layer in front of this one."
             )
+        differentiable = True in wanted
         if differentiable:
             module._check_gradient()  # as above
         module._remind()  # as above
         weights = dict(zip(self._names, arrays[1:], strict=True))
-        found = module.layer.forward(features, weights, training=self._training)
+        found = module.layer.forward(
+            features, weights, training=self._training, differentiable=differentiable, features=wanted[0]
+        )
         if self._training:
             module._remember()  # as above
         return found

@@ -18,7 +18,7 @@ from qstore.batch import BatchResult, CircuitBatch, Output
 from qstore.circuit import Parameter
 from qstore.errors import OptionError, nearest_names
 from qstore.execution import default_backend_name, execute, resolve_backend
-from qstore.gradients import GradientConfig, check_gradient, differentiate
+from qstore.gradients import Forward, GradientConfig, differentiate, forward
 from qstore.layers import Observed, basis_observables, hardware_efficient_circuit
 from qstore.plugins import Backend, GradientMethod, GradientResult, NativeGradientMethod
 from qstore_torch.autograd import Arrays
@@ -32,6 +32,7 @@ INITIAL_SPREAD = 0.1
 """Standard deviation of fresh weights in radians: near the identity, where gradients do not vanish with the number of
 qubits (Grant et al., "An initialization strategy for addressing barren plateaus", Quantum 3, 214 (2019))."""
 
+Known = Forward | BatchResult | None
 CircuitSource = qs.QuantumCircuit | qs.Template | Callable[[int], qs.QuantumCircuit]
 
 
@@ -103,6 +104,8 @@ class QuantumLayer(QuantumModule):
         made = _circuit(circuit, n_qubits, depth, entanglement, encoding)
         self._template = made.freeze()
         self._fed, weights = _split(self._template, inputs)
+        self._taken = [Input(p.name, tuple(p.shape)) for p in self._fed]
+        self._names = (*[p.name for p in self._fed], *[p.name for p in weights])
         self._outputs = outputs or qs.Expectations(basis_observables(made.n_qubits, measurement_bases))
         self._backend = backend
         self.gradient_method = gradient_method
@@ -160,7 +163,7 @@ class QuantumLayer(QuantumModule):
         return {**super().__getstate__(), "_observed": None}  # type: ignore[no-untyped-call]  # torch's own
 
     def _inputs(self) -> Sequence[Input]:
-        return [Input(p.name, tuple(p.shape)) for p in self._fed]
+        return self._taken
 
     def _value_dtype(self, real: torch.dtype) -> torch.dtype:
         return real.to_complex() if isinstance(self._outputs, qs.StateVector) else real
@@ -201,17 +204,16 @@ class _CircuitRunner:
 
     def __init__(self, layer: QuantumLayer, dtype: torch.dtype, device: torch.device) -> None:
         self._layer, self.dtype, self.device = layer, dtype, device
-        inputs = [each.name for each in layer._inputs()]  # the layer's own runner
-        self.n_inputs, self._names = len(inputs), (*inputs, *layer.weights)
+        self.n_inputs, self._names = len(layer._fed), layer._names  # the layer's own runner
 
-    def forward(self, arrays: Arrays, differentiable: bool) -> tuple[NDArray[Any], Any]:
-        return agreed(self._layer.agreement if differentiable else None, self._run, arrays, differentiable)
+    def forward(self, arrays: Arrays, wanted: tuple[bool, ...]) -> tuple[NDArray[Any], Any]:
+        return agreed(self._layer.agreement if True in wanted else None, self._run, arrays, wanted)
 
     def prepared(self, arrays: Arrays) -> tuple[CircuitBatch, None]:
         return self._batch(arrays), None
 
     def backward(
-        self, kept: tuple[CircuitBatch, BatchResult | None], cotangent: NDArray[Any], wanted: tuple[bool, ...]
+        self, kept: tuple[CircuitBatch, Known], cotangent: NDArray[Any], wanted: tuple[bool, ...]
     ) -> list[NDArray[Any] | None]:
         return agreed(self._layer.agreement, self._differentiate, kept, cotangent, wanted)
 
@@ -219,19 +221,28 @@ class _CircuitRunner:
         return self._layer._batch(dict(zip(self._names, arrays, strict=True)))  # as above
 
     def _run(
-        self, arrays: Arrays, differentiable: bool
-    ) -> tuple[NDArray[Any], tuple[CircuitBatch, BatchResult]]:
+        self, arrays: Arrays, wanted: tuple[bool, ...]
+    ) -> tuple[NDArray[Any], tuple[CircuitBatch, Known]]:
         backend, batch = self._layer._resolved(), self._batch(arrays)  # as above
-        if differentiable:
-            check_gradient(batch, backend, self._layer.gradient_method)
+        if True in wanted:
+            passed = forward(batch, backend, self._layer.gradient_method, self._wrt(wanted))
+            return cast("NDArray[Any]", passed.result.values), (batch, passed)
         result = execute(batch, backend)
         return cast("NDArray[Any]", result.values), (batch, result)
 
+    def _wrt(self, wanted: tuple[bool, ...]) -> tuple[str, ...]:
+        names = self._names
+        return (
+            names
+            if False not in wanted
+            else tuple([name for name, use in zip(names, wanted, strict=True) if use])
+        )
+
     def _differentiate(
-        self, kept: tuple[CircuitBatch, BatchResult | None], cotangent: NDArray[Any], wanted: tuple[bool, ...]
+        self, kept: tuple[CircuitBatch, Known], cotangent: NDArray[Any], wanted: tuple[bool, ...]
     ) -> list[NDArray[Any] | None]:
         layer, (batch, known) = self._layer, kept
-        names = tuple(name for name, use in zip(self._names, wanted, strict=True) if use)
+        names = self._wrt(wanted)
         found = differentiate(
             batch, layer._resolved(), cotangent, layer.gradient_method, names, layer.gradient_step, known=known  # as above
         )  # fmt: skip

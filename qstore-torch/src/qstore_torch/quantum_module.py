@@ -15,7 +15,7 @@ import torch
 from qstore.errors import BindingError
 from qstore.layers import Usage
 from qstore.plugins import GradientResult
-from qstore_torch.autograd import BatchFunction, Call, Runner
+from qstore_torch.autograd import Call, Runner, run_call
 from torch import nn
 
 if TYPE_CHECKING:
@@ -76,9 +76,6 @@ class QuantumModule(nn.Module):
         """Number of trainable weights."""
         return sum(weight.numel() for weight in self.weights.values())
 
-    # No tracer can look into a backend; a compiled model calls this from between its graphs. Importing torch's compiler
-    # takes two seconds, which constructing an optimizer would take otherwise.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch's own
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Run the circuit for every sample.
 
@@ -89,6 +86,15 @@ class QuantumModule(nn.Module):
             BindingError: number, shape or type of the inputs do not fit, or they are not finite.
             CapabilityError: the backend cannot do it.
         """
+        # No tracer can look into a backend; a compiled model calls this from between its graphs.
+        return self._eager(*inputs) if torch.compiler.is_compiling() else self._called(inputs)
+
+    # Importing torch's compiler takes two seconds, which constructing an optimizer would take otherwise.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch's own
+    def _eager(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self._called(inputs)
+
+    def _called(self, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
         taken = self._inputs()
         lead = _lead(inputs, taken)
         size = math.prod(lead)
@@ -96,27 +102,30 @@ class QuantumModule(nn.Module):
         everything = [*inputs, *weights]
         real = _common_dtype(everything)
         dtype = self._value_dtype(real)
-        device = next((tensor.device for tensor in everything), torch.device("cpu"))
+        device = everything[0].device if everything else torch.device("cpu")
         shape = (*lead, self.output_dim)
-        if size == 0 or any(tensor.is_meta for tensor in everything):
+        if size == 0 or True in [tensor.is_meta for tensor in everything]:
             # Nothing to run; the zeros keep the graph whole for a backward pass.
             device = next((tensor.device for tensor in everything if tensor.is_meta), device)
             zeros = torch.zeros(shape, dtype=dtype, device=device)
             return zeros + sum((tensor.sum().to(device) * 0 for tensor in inputs if size == 0 or tensor.is_meta),
                                torch.zeros((), dtype=real, device=device))  # fmt: skip
         tensors = [
-            tensor.reshape(size, *each.shape) for tensor, each in zip(inputs, taken, strict=True)
+            tensor if len(lead) == 1 else tensor.reshape(size, *each.shape)
+            for tensor, each in zip(inputs, taken, strict=True)
         ] + weights
-        differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-        call = Call(self._runner(dtype, device), differentiable)
-        values: torch.Tensor = BatchFunction.apply(call, *tensors)  # type: ignore[no-untyped-call]  # torch's own
-        return values.reshape(shape)
+        graph = torch.is_grad_enabled()
+        call = Call(
+            self._runner(dtype, device), tuple([graph and tensor.requires_grad for tensor in tensors])
+        )
+        values = run_call(call, tensors)
+        return values if values.shape == shape else values.reshape(shape)
 
 
 def _lead(inputs: tuple[torch.Tensor, ...], taken: Sequence[Input]) -> tuple[int, ...]:
     """The leading axes, which all inputs share."""
-    names = [each.name for each in taken]
     if len(inputs) != len(taken):
+        names = [each.name for each in taken]
         raise BindingError(f"This layer takes {len(names)} input(s) {names}, got {len(inputs)}.")
     leads = []
     for tensor, (name, shape) in zip(inputs, taken, strict=True):
@@ -130,16 +139,18 @@ def _lead(inputs: tuple[torch.Tensor, ...], taken: Sequence[Input]) -> tuple[int
                 f"Input {name!r} has shape {tuple(tensor.shape)}, this layer takes ({wanted})."
             )
         leads.append(tuple(tensor.shape[:split]))
-    if len(set(leads)) > 1:
+    if len(leads) > 1 and len(set(leads)) > 1:
+        names = [each.name for each in taken]
         raise BindingError(f"The inputs {names} have the different batch axes {leads}.")
     return leads[0] if leads else ()
 
 
 def _common_dtype(tensors: Sequence[torch.Tensor]) -> torch.dtype:
-    dtype = torch.get_default_dtype()
     floating = [tensor.dtype for tensor in tensors if tensor.is_floating_point()]
-    if floating:
-        dtype = floating[0]
-        for other in floating[1:]:
+    if not floating:
+        return torch.get_default_dtype()
+    dtype = floating[0]
+    for other in floating[1:]:
+        if other is not dtype:
             dtype = torch.promote_types(dtype, other)
     return dtype

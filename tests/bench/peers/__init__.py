@@ -45,3 +45,8 @@ PEERS: dict[str, Peer] = {
     "pennylane": Peer("PennyLane default.qubit + torch", "pennylane_torch", ("pennylane", "torch")),
     "lightning": Peer("PennyLane lightning.qubit adjoint", "lightning_adjoint", ("pennylane-lightning",)),
 }
+
+LAYER_PEERS: dict[str, Peer] = {
+    "tfq-pqc": Peer("TensorFlow Quantum PQC", "tfq_pqc", ("tensorflow-quantum", "tensorflow"), "tfq"),
+}
+"""Columns of `bench.layers` that need an environment of their own."""

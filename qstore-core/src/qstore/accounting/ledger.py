@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from qstore.accounting.budget import UNLIMITED, Budget, start_of_day
 from qstore.accounting.money import from_nano, nano
-from qstore.accounting.report import CostReport, CostRow, report_of
 from qstore.batch import state_home
 from qstore.errors import BudgetExceeded, ExecutionError
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qstore.accounting.database import Database, Transaction
+    from qstore.accounting.report import CostReport
 
 __all__ = ["Ledger", "LedgerReport", "Spending"]
 
@@ -269,6 +269,7 @@ class Ledger:
             ...     ledger.cost_report().by("backend")
             {'ionq.aria-1': Decimal('3.25')}
         """
+        from qstore.accounting.report import CostRow, report_of
 
         def read(transaction: Transaction) -> list[tuple[str, int, str, str, int, int, int]]:
             return [tuple(row) for row in transaction.connection.execute(

@@ -3,7 +3,13 @@
 
 from typing import TYPE_CHECKING
 
-from qstore.gradients.differentiation import check_gradient, differentiate, differentiate_async
+from qstore.gradients.differentiation import (
+    Forward,
+    check_gradient,
+    differentiate,
+    differentiate_async,
+    forward,
+)
 from qstore.gradients.value_and_vjp import value_and_vjp, value_and_vjp_async, vjp, vjp_async
 from qstore.lazy import loader as _loader
 
@@ -12,12 +18,14 @@ if TYPE_CHECKING:
     from qstore.gradients.noise_tracker import GradientNoise, GradientNoiseTracker
 
 __all__ = [
+    "Forward",
     "GradientConfig",
     "GradientNoise",
     "GradientNoiseTracker",
     "check_gradient",
     "differentiate",
     "differentiate_async",
+    "forward",
     "value_and_vjp",
     "value_and_vjp_async",
     "vjp",

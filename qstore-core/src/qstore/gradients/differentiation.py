@@ -8,8 +8,9 @@ backend together.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from operator import is_
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
@@ -19,7 +20,9 @@ from qstore.batch import BatchResult, CircuitBatch, StateVector
 from qstore.batch.circuit_batch import is_finite
 from qstore.batch.outputs import DIFFERENTIABLE
 from qstore.errors import BindingError, CapabilityError, OptionError, PluginError, nearest_names
+from qstore.execution import execute
 from qstore.execution.plan import check
+from qstore.execution.run import checked_result
 from qstore.plugins import (
     Backend,
     DifferentiableBackend,
@@ -27,22 +30,94 @@ from qstore.plugins import (
     GradientResult,
     Gradients,
     NativeGradientMethod,
+    Pullback,
     checks_batches,
+    chooses,
     expands,
     get_gradient_method,
     is_native,
     is_sync_differentiable,
+    pulls_back_sync,
 )
 
 if TYPE_CHECKING:
     from qstore.gradients.config import GradientConfig
 
-__all__ = ["Method", "check_gradient", "differentiate", "differentiate_async", "native", "prepared"]
+__all__ = [
+    "Forward",
+    "Method",
+    "check_gradient",
+    "differentiate",
+    "differentiate_async",
+    "forward",
+    "native",
+    "prepared",
+]
 
 Method: TypeAlias = "GradientMethod | NativeGradientMethod | GradientConfig | str | None"
 """What `gradient_method=` takes."""
 PREFERRED, ALWAYS = "adjoint", "parameter_shift"
 _made: dict[str, GradientMethod | NativeGradientMethod] = {}
+_latest: tuple[tuple[object, ...], GradientMethod | NativeGradientMethod] | None = None
+"""What was asked last, and the method that was found."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forward:
+    """A batch that has run and whose gradient will be asked for.
+
+    Attributes:
+        result: of the batch.
+        pullback: the backend's own backward pass, if it has kept what that needs; it takes memory until it is dropped.
+        names: the parameters whose gradients the pullback gives.
+        gradient_method: as it was given.
+    """
+
+    result: BatchResult
+    pullback: Pullback | None = None
+    names: tuple[str, ...] = ()
+    gradient_method: Method = None
+
+
+def forward(
+    batch: CircuitBatch, backend: Backend, gradient_method: Method = None, wrt: Collection[str] | None = None
+) -> Forward:
+    """Run a batch whose gradient will be asked for: `differentiate` takes what this returns as `known`.
+
+    Where the backend can, it keeps what its backward pass needs, so that the circuits do not run twice. A gradient that
+    the method or the backend cannot give is refused before anything runs.
+
+    Args:
+        batch: what runs.
+        backend: where it runs.
+        gradient_method: as for `vjp`.
+        wrt: names of the parameters whose gradients will be asked for; by default all.
+
+    Raises:
+        OptionError: no such method or parameter.
+        CapabilityError: the method or the backend cannot do it.
+
+    Example:
+        >>> import qstore as qs
+        >>> circuit = qs.QuantumCircuit(1).rx(0, "t")
+        >>> batch = qs.CircuitBatch.of(circuit, {"t": [0.0, 0.5]}, qs.Expectations([qs.Z(0)]))
+        >>> backend = qs.get_backend("statevector")
+        >>> passed = forward(batch, backend)
+        >>> cotangent = 2 * passed.result.values  # of the loss sum(values ** 2)
+        >>> differentiate(batch, backend, cotangent, known=passed).gradients["t"].round(3).tolist()
+        [0.0, -0.841]
+    """
+    _check_outputs(batch)
+    method = _chosen(batch, backend, gradient_method)
+    if expands(method):
+        if checks_batches(method):
+            method.check(batch)
+    elif pulls_back_sync(backend):
+        names = _names(batch, wrt)
+        found = backend.pullback_sync(batch, names)
+        if found is not None:
+            return Forward(checked_result(found[0], batch, backend), found[1], names, gradient_method)
+    return Forward(execute(batch, backend))
 
 
 def differentiate(
@@ -53,12 +128,22 @@ def differentiate(
     wrt: Collection[str] | None = None,
     step: int = 0,
     *,
-    known: BatchResult | None = None,
+    known: BatchResult | Forward | None = None,
 ) -> GradientResult:
     """`vjp` for a batch that exists already; the other arguments are those of `vjp`.
 
-    Where a forward pass has the batch's own result, give it as `known`: then the batch is not run a second time.
+    Where a forward pass has the batch's own result, give it as `known`: then the batch is not run a second time. What
+    `forward` returned saves the backend's own backward pass a forward pass, too.
     """
+    if isinstance(known, Forward):
+        if known.pullback is not None and gradient_method is known.gradient_method:
+            names = _names(batch, wrt)
+            if set(names) <= set(known.names):
+                found = known.pullback(_cotangent(batch, cotangent))
+                return GradientResult(
+                    known.result, {name: found[name] for name in names}, billed_usd=known.result.billed_usd
+                )
+        known = known.result
     method, names, weights = prepared(batch, backend, cotangent, gradient_method, wrt)
     step = _step(step)
     if not expands(method):
@@ -83,9 +168,10 @@ async def differentiate_async(
     wrt: Collection[str] | None = None,
     step: int = 0,
     *,
-    known: BatchResult | None = None,
+    known: BatchResult | Forward | None = None,
 ) -> GradientResult:
     """The twin of `differentiate` for coroutines."""
+    known = known.result if isinstance(known, Forward) else known
     method, names, weights = prepared(batch, backend, cotangent, gradient_method, wrt)
     step = _step(step)
     if not expands(method):
@@ -176,6 +262,20 @@ def _check_outputs(batch: CircuitBatch) -> None:
 
 
 def _chosen(batch: CircuitBatch, backend: Backend, wanted: Method) -> GradientMethod | NativeGradientMethod:
+    global _latest  # noqa: PLW0603  # a training loop asks the same again and again
+    asked = (batch.circuit, batch.outputs, batch.shots, backend, backend.capabilities, wanted)
+    latest = _latest
+    if latest is not None and all(map(is_, latest[0], asked)):
+        return latest[1]
+    method = _looked_up(batch, backend, wanted)
+    if not expands(method) and not chooses(backend):  # what a router's candidates can may change
+        _latest = asked, method
+    return method
+
+
+def _looked_up(
+    batch: CircuitBatch, backend: Backend, wanted: Method
+) -> GradientMethod | NativeGradientMethod:
     if wanted is None or isinstance(wanted, str):
         method = _by_name(PREFERRED if wanted is None else wanted)
     else:

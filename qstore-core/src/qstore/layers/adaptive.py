@@ -90,10 +90,11 @@ class AdaptiveLayer(Layer):
         self.active_depth = min(self._active + layers, self.max_depth)
 
     def forward(
-        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
-    ) -> Pass:
+        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False,
+        differentiable: bool = False, features: bool = True,
+    ) -> Pass:  # fmt: skip
         part, own = self._part(weights)
-        found = part.forward(x, own, training=training)
+        found = part.forward(x, own, training=training, differentiable=differentiable, features=features)
         return Pass(found.values, found.results, (part, found))
 
     async def forward_async(

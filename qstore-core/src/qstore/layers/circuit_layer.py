@@ -12,7 +12,14 @@ from numpy.typing import ArrayLike
 
 from qstore.batch import BatchResult, CircuitBatch
 from qstore.execution import execute, execute_async, resolve_backend
-from qstore.gradients import GradientConfig, check_gradient, differentiate, differentiate_async
+from qstore.gradients import (
+    Forward,
+    GradientConfig,
+    check_gradient,
+    differentiate,
+    differentiate_async,
+    forward,
+)
 from qstore.layers.coherent import FEATURES, Built, CoherentCircuit
 from qstore.layers.layer import Layer, LayerGradient, Pass
 from qstore.layers.stage import Array, Stage, Values
@@ -60,6 +67,7 @@ class _Kept:
     batch: CircuitBatch
     result: BatchResult
     masks: Mapping[str, Array]
+    known: BatchResult | Forward
 
 
 class CircuitLayer(Layer):
@@ -105,6 +113,11 @@ class CircuitLayer(Layer):
         return self.circuit.stages
 
     @property
+    def generator(self) -> np.random.Generator:
+        """Draws the masks of dropout; training that goes on from a checkpoint needs its state."""
+        return self._random
+
+    @property
     def backend(self) -> Backend:
         """Where the circuits run, as it is called now; its calls are counted in `usage`."""
         resolved = resolve_backend(self.execution.backend)
@@ -121,10 +134,16 @@ class CircuitLayer(Layer):
         return {**self.__dict__, "_observed": None}
 
     def forward(
-        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
-    ) -> Pass:
+        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False,
+        differentiable: bool = False, features: bool = True,
+    ) -> Pass:  # fmt: skip
         kept = self._prepared(x, weights, training=training)
-        return self._passed(kept, execute(kept[2], self.backend))
+        backend, batch = self.backend, kept[2]
+        if not differentiable:
+            return self._passed(kept, execute(batch, backend))
+        wrt = _wanted(kept[0], features=features)
+        passed = forward(batch, backend, self.execution.gradient_method, wrt)
+        return self._passed(kept, passed.result, passed)
 
     async def forward_async(
         self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
@@ -139,7 +158,7 @@ class CircuitLayer(Layer):
         method = self.execution.gradient_method
         wrt = _wanted(kept.built, features=features)
         found = differentiate(
-            kept.batch, self.backend, self._measured(kept, cotangent), method, wrt, step, known=kept.result
+            kept.batch, self.backend, self._measured(kept, cotangent), method, wrt, step, known=kept.known
         )
         return self._pulled(kept, found)
 
@@ -150,7 +169,7 @@ class CircuitLayer(Layer):
         method = self.execution.gradient_method
         wrt = _wanted(kept.built, features=features)
         found = await differentiate_async(
-            kept.batch, self.backend, self._measured(kept, cotangent), method, wrt, step, known=kept.result
+            kept.batch, self.backend, self._measured(kept, cotangent), method, wrt, step, known=kept.known
         )
         return self._pulled(kept, found)
 
@@ -187,12 +206,17 @@ class CircuitLayer(Layer):
         return built, values, batch, last
 
     def _passed(
-        self, prepared: tuple[Built, Values, CircuitBatch, Mapping[str, Array]], result: BatchResult
+        self,
+        prepared: tuple[Built, Values, CircuitBatch, Mapping[str, Array]],
+        result: BatchResult,
+        known: Forward | None = None,
     ) -> Pass:
         built, values, batch, masks = prepared
         measured = cast("Array", result.values)
         return Pass(
-            built.reading.finish(measured, masks), (result,), _Kept(built, values, batch, result, masks)
+            built.reading.finish(measured, masks),
+            (result,),
+            _Kept(built, values, batch, result, masks, known or result),
         )
 
     def _measured(self, kept: _Kept, cotangent: Array) -> Array:

@@ -25,8 +25,9 @@ class ClassicalLayer(Layer):
         """The values, and what the backward pass needs."""
 
     def forward(
-        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
-    ) -> Pass:
+        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False,
+        differentiable: bool = False, features: bool = True,  # noqa: ARG002  # no circuit runs twice here
+    ) -> Pass:  # fmt: skip
         values, kept = self._values(x, self.weights if weights is None else weights, training=training)
         return Pass(values, (), kept)
 

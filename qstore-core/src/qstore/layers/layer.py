@@ -106,9 +106,18 @@ class Layer(ABC):
 
     @abstractmethod
     def forward(
-        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
-    ) -> Pass:
+        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False,
+        differentiable: bool = False, features: bool = True,
+    ) -> Pass:  # fmt: skip
         """Values for features (B, n_features) and weights (the layer's own by default).
+
+        Args:
+            x: the features.
+            weights: by name; all of them.
+            training: whether dropout and normalisation do what they do in training.
+            differentiable: whether `backward` will be called. Where the backend can, it keeps what that needs, so that
+                no circuit runs twice; it takes memory until the pass is dropped.
+            features: then, whether with their gradient.
 
         Raises:
             BindingError: the features do not fit or are not finite.
@@ -168,7 +177,7 @@ class Layer(ABC):
         Raises:
             BindingError: the features or the cotangent do not fit.
         """
-        given = self.forward(as_features(x, self.n_features), training=False)
+        given = self.forward(as_features(x, self.n_features), training=False, differentiable=True)
         ones = np.ones_like(given.values)
         weights = ones if cotangent is None else np.asarray(cotangent, dtype=np.float64)
         if weights.shape != ones.shape:

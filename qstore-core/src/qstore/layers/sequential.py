@@ -69,11 +69,15 @@ class Sequential(Layer):
         }
 
     def forward(
-        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False
-    ) -> Pass:
-        passes = []
+        self, x: Array, weights: Mapping[str, Array] | None = None, *, training: bool = False,
+        differentiable: bool = False, features: bool = True,
+    ) -> Pass:  # fmt: skip
+        passes: list[Pass] = []
         for part, own in zip(self.parts, self._own(weights), strict=True):
-            passes.append(part.forward(x, own, training=training))
+            wanted = features or len(passes) > 0
+            passes.append(
+                part.forward(x, own, training=training, differentiable=differentiable, features=wanted)
+            )
             x = passes[-1].values
         return self._joined(passes)
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from numpy.typing import NDArray
+
 from qstore.batch import BatchResult, CircuitBatch
-from qstore.plugins import Backend
+from qstore.plugins import Backend, Gradients
 
 __all__ = ["BackendUse", "Observed", "Usage"]
 
@@ -70,14 +72,19 @@ class Usage:
 
     def record(self, results: Sequence[BatchResult], circuits: int, seconds: float) -> None:
         """Count one call; its results name the backend."""
-        use = self.backends.setdefault(results[0].backend if results else "none", BackendUse())
-        use.calls += 1
-        use.circuits += circuits
-        use.seconds += seconds
+        use = self.record_time(results[0].backend if results else "none", circuits, seconds)
         for result in results:
             use.queued_s += result.queued_s
             usd = result.estimated_usd if result.billed_usd is None else result.billed_usd
             use.billed_usd += Decimal(0) if usd is None else usd
+
+    def record_time(self, backend: str, circuits: int, seconds: float) -> BackendUse:
+        """Count one call that has no bill of its own."""
+        use = self.backends.setdefault(backend, BackendUse())
+        use.calls += 1
+        use.circuits += circuits
+        use.seconds += seconds
+        return use
 
 
 class Observed:
@@ -91,7 +98,7 @@ class Observed:
     def __init__(self, backend: Backend, usage: Usage) -> None:
         self.backend, self.usage = backend, usage
         for name, make in (("run_sync", self._sync), ("run_many_sync", self._sync), ("vjp_sync", self._sync),
-                           ("run", self._async), ("run_many", self._async), ("vjp", self._async)):  # fmt: skip
+                           ("pullback_sync", self._pulling), ("run", self._async), ("run_many", self._async), ("vjp", self._async)):  # fmt: skip
             method = getattr(backend, name, None)
             if method is not None:
                 setattr(self, name, make(method))
@@ -116,6 +123,25 @@ class Observed:
             found = await method(given, *arguments, **named)
             self._record(given, found, time.perf_counter() - start)
             return found
+
+        return call
+
+    def _pulling(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(given: CircuitBatch, *arguments: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            found = method(given, *arguments, **named)
+            if found is None:
+                return None
+            result, pullback = found
+            self._record(given, result, time.perf_counter() - start)
+
+            def pull(cotangent: NDArray[Any]) -> Gradients:
+                start = time.perf_counter()
+                gradients: Gradients = pullback(cotangent)
+                self.usage.record_time(result.backend, given.size, time.perf_counter() - start)
+                return gradients
+
+            return result, pull
 
         return call
 

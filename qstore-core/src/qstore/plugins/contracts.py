@@ -8,7 +8,7 @@ Protocols ask for one method by name: `isinstance` against a Protocol takes long
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, TypeGuard, runtime_checkable
@@ -27,9 +27,11 @@ __all__ = [
     "GradientResult",
     "Gradients",
     "NativeGradientMethod",
+    "Pullback",
     "RunsMany",
     "SyncBackend",
     "SyncDifferentiableBackend",
+    "SyncPullbackBackend",
     "SyncRunsMany",
     "checks_batches",
     "chooses",
@@ -38,12 +40,16 @@ __all__ = [
     "is_native",
     "is_sync",
     "is_sync_differentiable",
+    "pulls_back_sync",
     "runs_many",
     "runs_many_sync",
 ]
 
 Gradients = Mapping[str, NDArray[np.float64]]
 """By parameter name, each shaped like its binding: the parameter's shape, or (batch, ...) for a per-sample one."""
+
+Pullback = Callable[[NDArray[Any]], Gradients]
+"""From the cotangent of a batch's values to its gradients. It may be called more than once and from any thread."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +130,19 @@ class SyncDifferentiableBackend(Backend, Protocol):
         """As `vjp`."""
 
 
+class SyncPullbackBackend(SyncDifferentiableBackend, Protocol):
+    """A backend that keeps of a forward pass what its backward pass needs, so that no circuit is run twice for a gradient."""
+
+    def pullback_sync(
+        self, batch: CircuitBatch, wrt: Collection[str] | None = None
+    ) -> tuple[BatchResult, Pullback] | None:
+        """The values of a batch, and what makes gradients for the parameters in `wrt` (all) of their cotangent.
+
+        None where nothing can be kept of this batch, for instance because it is too large: then the caller runs it now
+        and takes `vjp_sync` later. Whatever is kept is given back when the pullback is dropped.
+        """
+
+
 class ChoosesBackend(RunsMany, Protocol):
     """A backend that hands each call on to one of several: a router, or what stands in front of one.
 
@@ -187,6 +206,11 @@ def is_sync(backend: Backend) -> TypeGuard[SyncBackend]:
 def is_sync_differentiable(backend: Backend) -> TypeGuard[SyncDifferentiableBackend]:
     """Whether a backend has `vjp_sync`."""
     return hasattr(backend, "vjp_sync")
+
+
+def pulls_back_sync(backend: Backend) -> TypeGuard[SyncPullbackBackend]:
+    """Whether a backend has `pullback_sync`."""
+    return hasattr(backend, "pullback_sync")
 
 
 def chooses(backend: Backend) -> TypeGuard[ChoosesBackend]:

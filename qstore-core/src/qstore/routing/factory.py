@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qstore.accounting import CostReport
 from qstore.batch import BatchResult, Capabilities, CircuitBatch, Estimate
 from qstore.execution.settings import Settings, current_settings, settings_told
-from qstore.plugins import Gradients
+from qstore.plugins import Gradients, Pullback
 from qstore.routing.explanation import Explanation
 from qstore.routing.policy import CostOptimizer
 from qstore.routing.router import BackendRouter
@@ -91,6 +91,12 @@ class AutoRouter:
         self, batch: CircuitBatch, cotangent: NDArray[Any], wrt: Collection[str] | None = None
     ) -> tuple[BatchResult, Gradients]:
         return self._quick().vjp_sync(batch, cotangent, wrt)
+
+    def pullback_sync(
+        self, batch: CircuitBatch, wrt: Collection[str] | None = None
+    ) -> tuple[BatchResult, Pullback] | None:
+        """As `BackendRouter.pullback_sync`."""
+        return self._quick().pullback_sync(batch, wrt)
 
     async def run(self, batch: CircuitBatch) -> BatchResult:
         return await self.router().run(batch)

@@ -20,7 +20,7 @@ from qstore.batch import BatchResult, Capabilities, CircuitBatch, Estimate
 from qstore.errors import OptionError, nearest_names
 from qstore.execution import execute_many, execute_many_async
 from qstore.execution.clock import SYSTEM_CLOCK, Clock
-from qstore.plugins import Backend
+from qstore.plugins import Backend, Pullback, pulls_back_sync
 from qstore.routing.calls import Differentiated, differentiated, opened
 from qstore.routing.candidates import candidates_from
 from qstore.routing.decisions import Decisions, checked_memory, checked_policy
@@ -223,6 +223,21 @@ class BackendRouter:
             return self._vjp_sync(batch, cotangent, wrt, exc)
         self._decisions.note_time(Work((batch,), vjp=True), warm.choice, time.perf_counter() - start)
         return found
+
+    def pullback_sync(
+        self, batch: CircuitBatch, wrt: Collection[str] | None = None
+    ) -> tuple[BatchResult, Pullback] | None:
+        """By the backend of the last `vjp_sync`; None before there was one and where it keeps nothing or fails."""
+        warm = self._warm.get((batch.circuit, type(batch.outputs), "vjp", batch.size))
+        if warm is None or warm.candidate.down_until or not pulls_back_sync(warm.choice.backend):
+            return None
+        if warm.calls + 1 & _LOOK_EVERY == 2:
+            return None  # the next one is timed
+        warm.calls += 1
+        try:
+            return warm.choice.backend.pullback_sync(batch, wrt)
+        except Exception:  # noqa: BLE001  # as above: it shows again, and is dealt with, where the batch is run
+            return None
 
     def run_many_sync(self, batches: Sequence[CircuitBatch]) -> tuple[BatchResult, ...]:
         """Run several batches, all of them on one backend."""

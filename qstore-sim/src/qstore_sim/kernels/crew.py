@@ -30,8 +30,8 @@ from qstore_sim.simd import kernel, spliced
 SEAT_NUMBERS = 6
 
 # A job: the seat, what `work_on` is told, and every array of `Inputs` and `GradientArrays` as an address and its shape.
-NUMBER, TOGETHER, TILES, BACK_TO, NEXT_TILE, BATCH = 6, 7, 8, 9, 10, 11
-SHARED, PROGRESS, TABLES = 12, 14, 17
+NUMBER, TOGETHER, TILES, BACK_TO, NEXT_TILE, BATCH, KEPT = 6, 7, 8, 9, 10, 11, 12
+SHARED, PROGRESS, TABLES = 13, 15, 18
 SAMPLES_TABLE, DENSE_TABLE, START_TABLE, COTANGENT_TABLE = 0, 1, 2, 3
 VALUES_TABLE, SHARED_GRADIENTS_TABLE, SAMPLE_GRADIENTS_TABLE, START_GRADIENTS_TABLE = 4, 5, 6, 7
 TABLE_NUMBERS = 3
@@ -85,6 +85,7 @@ def lead(
         job[BACK_TO] = back_to
         job[NEXT_TILE] = address_of(next_tile)
         job[BATCH] = address_of(inputs.batch)
+        job[KEPT] = address_of(inputs.kept)
         job[SHARED] = address_of(inputs.shared)
         job[SHARED + 1] = inputs.shared.shape[0]
         job[PROGRESS] = address_of(progress)
@@ -125,6 +126,7 @@ def serve_once(like: Any, box: Any) -> None:
     inputs = Inputs(
         float64_at(job[SHARED], job[SHARED + 1]), table_of(job, SAMPLES_TABLE)[0], int64_at(job[BATCH], 1),
         table_of(job, DENSE_TABLE)[0], table_of(job, START_TABLE)[0], table_of(job, COTANGENT_TABLE)[0],
+        int64_at(job[KEPT], 2),
     )  # fmt: skip
     gradients = GradientArrays(
         table_of(job, SHARED_GRADIENTS_TABLE)[0], table_of(job, SAMPLE_GRADIENTS_TABLE)[0],

@@ -9,7 +9,7 @@ start.
 
 from typing import Any
 
-from qstore_sim.addresses import atomic_load, fetch_add, yield_processor
+from qstore_sim.addresses import atomic_load, elements_at, fetch_add, yield_processor
 from qstore_sim.kernels.amplitudes import (
     adjoint_from_amplitudes,
     adjoint_from_probabilities,
@@ -47,7 +47,7 @@ from qstore_sim.program.layout import (
     TRAINED,
     WIDTH,
 )
-from qstore_sim.simd import kernel, lanes_of, spliced
+from qstore_sim.simd import kernel, lanes_of, load, spliced, store
 
 CHUNK_ROWS = 64
 """Rows are shared out in multiples of this, see `observables`."""
@@ -102,13 +102,14 @@ def valid_samples(program: Any, tile: int, lanes: int, inputs: Any) -> Any:
 
 @spliced
 def prepare(psi: Any, program: Any, inputs: Any, tile: int, shared_too: bool, work: Any) -> None:
-    """All coefficients for a tile, the shared ones if asked for, and its start state."""
+    """All coefficients for a tile, the shared ones if asked for, and its start state unless the final one is there."""
     lane_bits = lane_bits_of(program)
     if shared_too:
         prepare_shared(program, inputs.shared, work)
     prepare_lanes(program, inputs, lane_bits, tile, shared_too, work)
-    first = first_sample(program, tile, lanes_of(psi))
-    start_state(psi, program.tables[0], lane_bits, program.tables[3], inputs.start, first)
+    if inputs.kept[1] == 0:
+        first = first_sample(program, tile, lanes_of(psi))
+        start_state(psi, program.tables[0], lane_bits, program.tables[3], inputs.start, first)
 
 
 @spliced
@@ -273,6 +274,26 @@ def read_step(
 
 
 @spliced
+def kept_step(psi: Any, handle: Any, program: Any, tile: int, kept: Any, progress: Any, step: int) -> Any:
+    """Write the final state where it is kept, or fetch it from there; returns the next step."""
+    size = rows_of(program) * 2 * lanes_of(psi)
+    state = elements_at(psi, kept[0] + tile * size * psi.itemsize, size)
+    pieces = row_pieces(program, handle)
+    piece = take(progress, step, pieces)
+    while piece < pieces:
+        rows = share(rows_of(program), 1, pieces, piece)
+        lanes = lanes_of(psi)
+        for vector in range(2 * rows[0], 2 * rows[1]):
+            if kept[1]:
+                store(psi, vector * lanes, load(state, vector * lanes))
+            else:
+                store(state, vector * lanes, load(psi, vector * lanes))
+        done(progress, step)
+        piece = take(progress, step, pieces)
+    return wait(progress, step, pieces)
+
+
+@spliced
 def adjoint_step(
     psi: Any, lam: Any, handle: Any, program: Any, readout: Any, tile: int, inputs: Any, values: Any, progress: Any,
     step: int,
@@ -305,11 +326,14 @@ def run_tile(
         prepare(psi, program, inputs, tile, shared_too, work_at(psi, handle, 0))
         done(progress, step)
     step = wait(progress, step, 1)
-    for number in range(program.passes.shape[0]):
-        step = forward_step(psi, handle, program, number, progress, step)
-    if readout.kind[0] == TERMS:
-        step = means_step(psi, handle, program, readout, progress, step)
-    step = read_step(psi, handle, program, readout, tile, inputs, values, progress, step)
+    if inputs.kept[1] == 0:
+        for number in range(program.passes.shape[0]):
+            step = forward_step(psi, handle, program, number, progress, step)
+        if readout.kind[0] == TERMS:
+            step = means_step(psi, handle, program, readout, progress, step)
+        step = read_step(psi, handle, program, readout, tile, inputs, values, progress, step)
+    if inputs.kept[0] != 0:
+        step = kept_step(psi, handle, program, tile, inputs.kept, progress, step)
     if back_to < 0:
         return
     step = adjoint_step(psi, lam, handle, program, readout, tile, inputs, values, progress, step)

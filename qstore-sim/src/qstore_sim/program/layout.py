@@ -161,6 +161,8 @@ class Inputs(NamedTuple):
         dense: (batch or 1, numbers) matrices of the dense operations, (re, im) row by row.
         start: (batch or 1, 2 * 2**n) prepared amplitudes, 2**n where they are real, or no rows for |0...0>.
         cotangent: (batch, width) upstream gradient.
+        kept: (2,) address of the final states of all tiles, 0 for none, and whether they are there already: then the
+            circuit is not run forwards again, else they are written there.
     """
 
     shared: Floats
@@ -169,6 +171,7 @@ class Inputs(NamedTuple):
     dense: Floats
     start: Floats
     cotangent: Floats
+    kept: Ints
 
 
 class GradientArrays(NamedTuple):
