@@ -66,7 +66,12 @@ DISTS = {
             "qstore-tf",
             "qstore-tf",
             "qstore_tf",
-            {"tensorboard": ("tensorboard",), "torch": ("torch",), "jax": ("jax",), "demo": ("sklearn", "qstore_sim")},
+            {
+                "tensorboard": ("tensorboard",),
+                "torch": ("torch",),
+                "jax": ("jax",),
+                "demo": ("sklearn", "qstore_sim"),
+            },
             needs=("qstore-core",),
         ),
         Dist(
@@ -74,6 +79,7 @@ DISTS = {
             "qstore-storage",
             "qstore_storage",
             {
+                "remote": ("fsspec",),
                 "safetensors": ("safetensors",),
                 "pinecone": ("pinecone",),
                 "lancedb": ("lancedb",),
@@ -88,10 +94,13 @@ DISTS = {
 PYTHONS = nox.project.python_versions(nox.project.load_toml("qstore-core/pyproject.toml"))
 CONSTRAINTS = ("-c", str(Path("constraints.txt").resolve()))
 BUILD_TOOLS = ("hatchling", "editables", "build")
-TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "cirq-core", "cirq-ionq", "pennylane")
+TEST_TOOLS = (
+    "pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "cirq-core", "cirq-ionq", "pennylane",
+    "duckdb", "pandas", "polars",
+)  # fmt: skip
 CLIENTS = ("qiskit", "qiskit-ionq", "qiskit-qasm3-import", "pennylane-ionq", "amazon-braket-sdk", "ply")
 TEST_EXTRAS = (
-    "viz", "progress", "demo", "emulator", "tensorboard", "torch", "jax", "safetensors", "pinecone", "lancedb", "plots",
+    "viz", "progress", "demo", "emulator", "tensorboard", "torch", "jax", "remote", "safetensors", "pinecone", "lancedb", "plots",
 )  # fmt: skip
 """Extras that the tests, the types and the documents need."""
 SIMULATORS = ("cirq", "qiskit", "pennylane", "lightning", "braket", "qsim", "aer", "dask")
@@ -101,6 +110,7 @@ BENCH_PEERS = (
 )  # fmt: skip
 BENCH_PARTS = (
     ("train",), ("train", "--wide"), ("single", "--table", "big"), ("single", "--table", "shots"),
+    ("layers",), ("torch_citizen",), ("gradient_matrix",), ("ddp",), ("keras_workers",),
 )  # fmt: skip
 TFQ = "tensorflow-quantum==0.7.6"
 
@@ -282,6 +292,14 @@ def faults(session: nox.Session) -> None:
     session.chdir("tests")
     session.run("python", "-m", "faults.core")
     session.run("python", "-m", "faults.service")
+
+
+@nox.session
+def torture(session: nox.Session) -> None:
+    """Kill, starve and damage every store and count what was lost: nothing; `-- checkpoints --kills N` for a part."""
+    install(session, *TEST_TOOLS, extras=TEST_EXTRAS)
+    session.chdir("tests")
+    session.run("python", "-m", "torture", *session.posargs)
 
 
 @nox.session

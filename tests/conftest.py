@@ -10,7 +10,7 @@ SIMULATING = ("emulator", "ionq", "clients", "faults")
 
 
 def _compile():
-    """On a fresh machine the first run of each precision compiles for half a minute."""
+    """On a fresh machine the first run of each precision compiles, for up to a minute."""
     import qstore as qs
 
     circuit = qs.QuantumCircuit(1).rx(0, "t")

@@ -22,7 +22,6 @@ SETTINGS = {
     "qsim": {"tolerance": 1e-4},  # computes in single precision
     "lightning.gpu": {"tolerance": 1e-4},
 }
-OPTIONS = {"ionq.simulator": {"gateset": "qis"}}  # by default one circuit is native or not
 PRECONDITIONED = "it preconditions the gradient of shared parameters on purpose"
 ELSEWHERE = {"states.pinecone"}  # a service; its stand-in is in the tests of qstore-storage
 EXPECTED = {
@@ -72,7 +71,7 @@ def installed() -> dict[str, list[str]]:
 def passed(kind: str, name: str) -> bool:
     subject = SUBJECTS[kind]
     try:
-        exam = subject.prepare(name, options=OPTIONS.get(name, {}), **SETTINGS.get(name, {}))
+        exam = subject.prepare(name, **SETTINGS.get(name, {}))
     except QStoreError as exc:
         print(f"Not examined: {kind} {name}: {exc}\n")
         return True

@@ -11,9 +11,11 @@ import pytest
 from qstore.plugins import loaded_plugins
 from qstore.testing import StrictBackend, examine_backend
 from qstore.testing.checks import BACKEND_CHECKS
+from qstore.testing.examine import examine
 from qstore.testing.faults.backend_faults import BACKEND_FAULTS
 from qstore.testing.faults.other_faults import COMPILER_FAULTS, CONVERTER_FAULTS, GRADIENT_FAULTS
 from qstore.testing.faults.store_faults import STORE_FAULTS
+from qstore.testing.stores import CHECKS, StoreExam
 
 SHORT = (
     "honesty",
@@ -171,3 +173,10 @@ def test_a_paid_backend_is_asked_for_nothing_without_a_budget():
 
 def test_the_backends_of_the_kit_are_not_registered():
     assert not {"strict", "loopback"} & set(loaded_plugins().backends.names)
+
+
+@pytest.mark.parametrize("store", ["checkpoints.zarr", "metrics.parquet", "states.embedded"])
+def test_our_stores_keep_their_contract(store):
+    card = examine(f"store {store}", CHECKS, StoreExam.of(store))
+    assert card.passed, card.text()
+    assert card.coverage == 1.0
