@@ -11,7 +11,20 @@ import pytest
 from qstore.cli import main
 from qstore.plugins import loaded_plugins
 
-HEAVY = ("torch", "tensorflow", "keras", "jax", "numba", "cirq", "qiskit", "pennylane", "braket", "zarr", "pyarrow", "httpx2")
+HEAVY = (
+    "torch",
+    "tensorflow",
+    "keras",
+    "jax",
+    "numba",
+    "cirq",
+    "qiskit",
+    "pennylane",
+    "braket",
+    "zarr",
+    "pyarrow",
+    "httpx2",
+)
 STEMS = """
 import os, sys
 {code}

@@ -110,7 +110,9 @@ def workplace(folder: Path) -> Iterator[None]:
         "QSTORE_RUN": "",
         "QSTORE_PLUGINS": "",
     }
-    no_kernels = mock.patch("qstore_sim.cache_files.kernel_files", list)  # as many as this machine has compiled
+    no_kernels = mock.patch(
+        "qstore_sim.cache_files.kernel_files", list
+    )  # as many as this machine has compiled
     with contextlib.chdir(folder), mock.patch.dict(os.environ, variables), no_kernels:
         del os.environ["QSTORE_PLUGINS"]
         furnish(home)
