@@ -299,7 +299,7 @@ def _finite(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in metrics.items()
-        if not (isinstance(value, float) and not math.isfinite(value))
+        if not (isinstance(value, (float, np.floating)) and not math.isfinite(value))
     }
 
 

@@ -150,8 +150,8 @@ def test_a_manifest_with_other_entries_is_refused(root, change):
 @pytest.mark.parametrize(
     "raw",
     [b'{"a":' * 200_000, b"[" * 200_000, b"9" * 900_000, b'{"format":NaN}', b'{"a":1,"a":2}', b"", b"null", b"\xff\xfe", b'"text"',
-     b'{"format":"qstore.checkpoint"}'],
-    ids=["nested", "lists", "digits", "nan", "twice", "empty", "null", "binary", "text", "short"],
+     b'{"format":"qstore.checkpoint"}', b'{"format":"qstore.checkpoint","version":1,"metadata":{"a":1e999},"sha256":"x"}'],
+    ids=["nested", "lists", "digits", "nan", "twice", "empty", "null", "binary", "text", "short", "infinite"],
 )  # fmt: skip
 def test_json_that_is_made_to_break_readers_is_refused(root, raw):
     folder = forged(root, good_files())

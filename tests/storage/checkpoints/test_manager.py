@@ -217,6 +217,34 @@ def test_a_damaged_newest_is_passed_over_told_and_replaced_by_the_next_save(tmp_
     assert [path.name[:21] for path in tmp_path.glob(".damaged*")] == [".damaged-000000000002"]
 
 
+class Overtaken(LocalFiles):
+    """While it reads, another process stores a newer checkpoint and lets go of this one."""
+
+    def __init__(self, root, then):
+        self._root, self._then = root, list(then)
+
+    def read(self, path, limit):
+        if self._then and path.name != "MANIFEST.json":
+            with CheckpointManager(self._root, keep=1) as other:
+                self._then.pop(0)(other)
+        return super().read(path, limit)
+
+
+def test_a_newest_that_is_let_go_of_while_it_is_read_is_no_damage(tmp_path):
+    with CheckpointManager(tmp_path) as checkpoints:
+        save(checkpoints, 1)
+    newer = [lambda other, step=step: save(other, step) for step in (2, 3)]
+    with CheckpointManager(tmp_path, files=Overtaken(tmp_path, newer)) as checkpoints:
+        assert checkpoints.load().step == 3
+    with (
+        CheckpointManager(
+            tmp_path, files=Overtaken(tmp_path, [lambda other: other.delete(3)])
+        ) as checkpoints,
+        pytest.raises(NotStored),
+    ):
+        checkpoints.load()
+
+
 def test_all_damaged_is_not_the_same_as_none(tmp_path):
     with CheckpointManager(tmp_path) as checkpoints:
         save(checkpoints, 1)

@@ -56,6 +56,29 @@ def test_two_writers_on_an_object_store_one_wins(url):
         assert len([name for name in names if "data-" in name]) == 1  # the loser cleaned up
 
 
+@pytest.mark.parametrize("manner", ["takes it for granted", "does not know it"])
+def test_a_store_that_cannot_create_only_what_is_not_there_overwrites_nothing_and_says_so(
+    manner, url, monkeypatch, caplog
+):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def careless(self, path, value, mode="overwrite", **kwargs):
+        if mode == "create" and manner == "does not know it":
+            raise NotImplementedError(mode)
+        pipe(self, path, value, mode="overwrite", **kwargs)
+
+    pipe = MemoryFileSystem.pipe_file
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", careless)
+    with CheckpointManager(url) as one, CheckpointManager(url) as two:
+        one.save(1, {"who": 1})
+        one.wait()
+        two.save(1, {"who": 2})
+        with pytest.raises(AlreadyStored):
+            two.wait()
+        assert two.load(1).model_state == {"who": 1}
+    assert ("only if it is not there" in caplog.text) == (manner == "does not know it")
+
+
 def test_the_manifest_is_the_moment_at_which_it_exists_and_remains_are_swept(url):
     import fsspec
 
@@ -276,6 +299,8 @@ def test_safetensors_refuses_what_it_cannot_hold_and_what_is_none(tmp_path):
     path = tmp_path / "x.safetensors"
     with pytest.raises(OptionError, match="'n' is a int, and a safetensors file holds tensors only"):
         export_safetensors({"n": 3}, path)
+    with pytest.raises(OptionError, match="flat dict of tensors by name"):
+        export_safetensors({1: np.zeros(1), "1": np.ones(1)}, path)
     with pytest.raises(OptionError, match="cannot hold"):
         export_safetensors({"n": np.zeros(2, complex)}, path)
     with pytest.raises(NotStored):

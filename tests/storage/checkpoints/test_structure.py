@@ -183,7 +183,7 @@ class Pair(NamedTuple):
 def test_mappings_and_sequences_of_other_types_become_plain_ones():
     found = there_and_back([collections.OrderedDict(b=1, a=2), collections.Counter("aab"), Pair(1, [2])])
     assert found == [{"b": 1, "a": 2}, {"a": 2, "b": 1}, (1, [2])]
-    assert [type(each) for each in found] == [dict, dict, tuple]
+    assert [type(each) for each in found] == [dict, collections.Counter, tuple]
 
 
 @pytest.mark.parametrize(

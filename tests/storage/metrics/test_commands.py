@@ -228,7 +228,10 @@ def test_a_title_and_the_default_name(run, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("rows", [[], [{"step": 1}], [{"train_loss": math.nan}], [{"train_loss": 1e300}, {"train_loss": -1e300}],
                                   [{"step": 5, "train_loss": 0.5}], [{"timestamp": 1e300, "backend": "x"}],
-                                  [{"step": 2**62, "train_loss": 1e-320}, {"step": 0, "train_loss": 0.0}]], ids=str)  # fmt: skip
+                                  [{"step": 2**62, "train_loss": 1e-320}, {"step": 0, "train_loss": 0.0}],
+                                  [{"train_loss": each} for each in (1e308, -1e308, math.inf, 0.0)],
+                                  [{"train_loss": each} for each in (1.7976931348623157e308, 1.7e308)],
+                                  [{"train_loss": each} for each in (5e-324, 1e-323, 0.0)]], ids=str)  # fmt: skip
 @pytest.mark.filterwarnings("error")
 def test_odd_runs_are_shown_too(tmp_path, capsys, rows):
     with AsyncMetricsLogger(tmp_path / "run", {}) as logger:
@@ -236,7 +239,11 @@ def test_odd_runs_are_shown_too(tmp_path, capsys, rows):
             logger.log(row)
     assert said(capsys, "metrics", tmp_path / "run")[0] == 0
     assert said(capsys, "report", tmp_path / "run", "-o", tmp_path / "page.html")[0] == 0
-    Page((tmp_path / "page.html").read_text("utf-8"))
+    page = (tmp_path / "page.html").read_text("utf-8")
+    Page(page)
+    assert not re.search(r'(?:[ "MLHV])(?:nan|inf)\b', "".join(re.findall(r"<path[^>]*>", page)))
+    code, _, err = said(capsys, "metrics", tmp_path / "run", "--plot", tmp_path / "page.svg")
+    assert (code, err) == (0, "") or "no numbers to draw" in err
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

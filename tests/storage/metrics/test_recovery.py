@@ -2,6 +2,7 @@
 """What a killed process, a full disk or a stranger leaves in a run's folder, and what becomes of it when the run is opened."""
 
 import json
+import os
 import shutil
 import sqlite3
 
@@ -334,3 +335,17 @@ def test_compact_refuses_a_damaged_part_and_loses_nothing(run):
     with pytest.raises(StorageError, match="damaged"):
         compact(run)
     assert parts(run) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "endless"])
+def test_what_stands_in_the_place_of_the_schema_is_not_followed_nor_waited_for(run, tmp_path, kind):
+    schema = run / "schema.json"
+    schema.rename(tmp_path / "true.json")
+    {
+        "pipe": lambda: os.mkfifo(schema), "link": lambda: schema.symlink_to(tmp_path / "true.json"),
+        "folder": schema.mkdir, "endless": lambda: schema.write_bytes(b" " * (1 << 21)),
+    }[kind]()  # fmt: skip
+    for opened in (AsyncMetricsLogger, read_metrics):
+        with pytest.raises(StorageError, match=r"cannot be read"):
+            opened(run)

@@ -49,7 +49,7 @@ def test_names_that_keep_the_rule(embedded, name):
         ([1.0], "shape"), ([1.0, 0, 0], "shape"), (np.ones((2, 4)), "shape"), (np.ones((2, 2, 2)), "shape"), (1.0, "shape"), (np.array(1.0), "shape"), (np.float64(1), "shape"),
         ([], "shape"), ([[1, 0], [0]], "cannot be read"),
         ([1.0, np.nan], "NaN"), ([np.inf, 0], "NaN"), ([0.8, 0.8], "norm 1.13137085, not 1"), ([0, 0], "norm 0"),
-        (["1", "0"], "numbers"), ([None, 1], "numbers"), ([True, False], "numbers"), ([Pickled(), Pickled()], "numbers"),
+        (np.ma.masked_array([1.0, 0.0], [False, True]), "masked array"), (["1", "0"], "numbers"), ([None, 1], "numbers"), ([True, False], "numbers"), ([Pickled(), Pickled()], "numbers"),
         (np.array([1, 0], object), "numbers"), (np.zeros(2, "V8"), "numbers"), ("ab", "shape|numbers"),
         (np.array([1, 0], np.clongdouble), "numbers up to complex128"), (np.array([1, 0], np.longdouble), "numbers up to"),
         (np.diag([1.5, -0.5]), "negative eigenvalue"), (np.array([[0.5, 0.1], [0.2, 0.5]]), "not Hermitian"),

@@ -70,8 +70,10 @@ class BackgroundWriter:
     @property
     def queued(self) -> int:
         """Jobs that are not done."""
+        if self._pid != os.getpid():
+            return 0
         with self._lock:
-            return 0 if self._pid != os.getpid() else sum(not each.done() for each in self._jobs)
+            return sum(not each.done() for each in self._jobs)
 
     def settle(self) -> None:
         """Return when every job is done, well or not."""

@@ -52,8 +52,16 @@ class Catalogue:
 
     def has(self, step: int) -> bool:
         """Whether one is known that is still there."""
+        return step in self._known and step in self.steps()
+
+    def steps(self) -> list[int]:
+        """Steps of everything that has the form of a checkpoint, in order.
+
+        Raises:
+            StorageError: the place cannot be read.
+        """
         with storing(f"{self._place} cannot be read"):
-            return step in self._known and step in self._place.steps()
+            return self._place.steps()
 
     def stored(self) -> dict[int, CheckpointInfo]:
         """Those with a readable manifest, by step.
@@ -61,10 +69,8 @@ class Catalogue:
         Raises:
             StorageError: the place cannot be read.
         """
-        with storing(f"{self._place} cannot be read"):
-            steps = self._place.steps()
         known = {}
-        for step in steps:
+        for step in self.steps():
             info = self._known.get(step)
             if info is None:
                 try:
@@ -88,10 +94,8 @@ class Catalogue:
         Raises:
             NotStored: there is no such one.
         """
-        with storing(f"{self._place} cannot be read"):
-            steps = self._place.steps() if step is None else [step]
         found = []
-        for number in steps:
+        for number in self.steps() if step is None else [step]:
             try:
                 check(self._place, number, read_manifest(self._place, number))
                 found.append(Verification(number))
@@ -115,11 +119,22 @@ class Catalogue:
             self._place.remove(step)
         self._known.pop(step, None)
 
-    def prune(self) -> None:
-        """Let go of what the rule does not keep; trouble with that is logged, as the new one is stored all the same."""
+    def prune(self, new: int) -> None:
+        """Let go of what the rule does not keep; trouble with that is logged, as the new one is stored all the same.
+
+        Args:
+            new: the step that was just stored; it stays until another one is, whatever lies above it.
+        """
         try:
             stored = {step: info.metadata for step, info in self.stored().items()}
             for step in self._retention.removable(stored):
+                if step == new:
+                    log.warning(
+                        "Step %d is below the %d steps that %s keeps, so it goes with the next save: to train again from an "
+                        "earlier step, delete the later ones or take another folder.",
+                        new, self._retention.keep, self._place,
+                    )  # fmt: skip
+                    continue
                 self._place.remove(step)
                 self._known.pop(step, None)
         except (OSError, StorageError) as exc:

@@ -21,7 +21,7 @@ def described(trees: Mapping[str, Any]) -> dict[str, str]:
 
 def _lines(name: str, tree: Any) -> Iterator[tuple[str, str]]:
     kind = tree.get("t") if isinstance(tree, dict) else None
-    if kind == "dict":
+    if kind in {"dict", "counter"}:
         for key, each in tree["v"]:
             yield from _lines(f"{name}[{_key(key)}]", each)
     elif isinstance(tree, list) or kind == "tuple":

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from qstore.errors import CheckpointCorrupt
+from qstore_storage.durable import sync_descriptor, sync_folder
+from qstore_storage.plain_file import read_plain
 
 __all__ = ["LocalFiles"]
 
@@ -40,19 +40,13 @@ class LocalFiles:
         """Return when the content of a file is on the disk."""
         descriptor = os.open(path, os.O_RDWR | _NO_LINKS)
         try:
-            _sync(descriptor)
+            sync_descriptor(descriptor)
         finally:
             os.close(descriptor)
 
     def sync_folder(self, path: Path) -> None:
         """Return when the names in a folder are on the disk."""
-        if sys.platform == "win32":
-            return  # it has no such call; names are journalled
-        descriptor = os.open(path, os.O_RDONLY | _NO_LINKS)
-        try:
-            _sync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(path)
 
     def rename(self, source: Path, target: Path) -> None:
         """Give a folder another name, which no other folder with something in it has."""
@@ -68,21 +62,7 @@ class LocalFiles:
         Raises:
             CheckpointCorrupt: it is a link, a folder or a device, or longer than the limit.
         """
-        # Without O_NONBLOCK a pipe in the place of a file would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | _NO_LINKS | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise CheckpointCorrupt(f"{path} is no plain file.")
-            if found.st_size > limit:
-                raise CheckpointCorrupt(f"{path} has {found.st_size} bytes, at most {limit} were expected.")
-            return file.readall()
-
-
-def _sync(descriptor: int) -> None:
-    if sys.platform == "darwin":
-        import fcntl
-
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync stops at the drive's cache there
-    else:
-        os.fsync(descriptor)
+        try:
+            return read_plain(path, limit)
+        except ValueError as exc:
+            raise CheckpointCorrupt(str(exc)) from exc

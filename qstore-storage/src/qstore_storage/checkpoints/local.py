@@ -22,11 +22,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from qstore.errors import AlreadyStored, CheckpointCorrupt, ExecutionError, NotStored, StorageError
-from qstore.execution.file_lock import FileLock, holding
+from qstore.errors import AlreadyStored, CheckpointCorrupt, NotStored, StorageError
+from qstore.execution.file_lock import FileLock
 from qstore_storage.checkpoints.files import LocalFiles
 from qstore_storage.checkpoints.manifest import MANIFEST, FileEntry
 from qstore_storage.checkpoints.places import Parts, Place, digest
+from qstore_storage.exclusive import exclusively
 
 __all__ = ["LocalPlace"]
 
@@ -36,7 +37,6 @@ STEP = re.compile(r"step-(?P<step>[0-9]{12})")
 _LEFT = re.compile(r"\.(tmp|old)-[0-9a-f]{32}(\.lock)?")
 _TOKEN = re.compile(r"\.tmp-[0-9a-f]{32}")
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
-LOCK_WAIT_S = 60.0
 
 
 class LocalPlace:
@@ -156,11 +156,8 @@ class LocalPlace:
         Raises:
             StorageError: one of them takes more than a minute.
         """
-        try:
-            with holding(self.root / ".lock", LOCK_WAIT_S):
-                yield
-        except ExecutionError as exc:
-            raise StorageError(f"The lock of {self} cannot be had: {exc}") from exc
+        with exclusively(self.root / ".lock"):
+            yield
 
 
 class LocalStage:

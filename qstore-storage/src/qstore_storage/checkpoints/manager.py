@@ -118,8 +118,12 @@ class CheckpointManager:
             raise OptionError(f"directory must be a folder or a URL, got {directory!r:.80}.")
         if _URL.match(text) and not text.startswith("file://"):
             return RemotePlace(text, dict(options or {}))
-        folder = Path(text.removeprefix("file://")).expanduser()
+        try:
+            folder = Path(text.removeprefix("file://")).expanduser()
+        except RuntimeError as exc:
+            raise OptionError(f"{text!r} is no folder: {exc}") from exc
         with storing(f"{text!r} cannot be opened"):
+            folder = folder.absolute()  # the program may change its working folder
             if folder.exists() and not folder.is_dir():
                 raise OptionError(f"{text!r} is a file; checkpoints need a folder.")
         return LocalPlace(folder, files or LocalFiles(), is_whole)
@@ -252,25 +256,28 @@ class CheckpointManager:
             number = checked_step(step)
             manifest = read_manifest(self._place, number)
             return self._loaded(manifest, shard, as_numpy=as_numpy)
-        problems = []
-        with storing(f"{self._place} cannot be read"):
-            steps = self._place.steps()
-        for number in reversed(steps):
-            try:
-                manifest = read_manifest(self._place, number)
-                found = self._loaded(manifest, shard, as_numpy=as_numpy)
-                problem = ""
-            except (CheckpointCorrupt, NotStored) as exc:
-                problem = str(exc)
-            problem = self._agreed(problem)
-            if not problem:
-                return found
-            log.warning("Passing over a damaged checkpoint: %s", problem)
-            self._catalogue.forget(number)
-            problems.append(problem)
-        if problems:
+        problems: dict[int, str] = {}
+        # Another process may store a newer one, and let go of these, while they are read.
+        while fresh := [number for number in self._catalogue.steps() if number not in problems]:
+            for number in reversed(fresh):
+                try:
+                    manifest = read_manifest(self._place, number)
+                    found = self._loaded(manifest, shard, as_numpy=as_numpy)
+                    problem = ""
+                except (CheckpointCorrupt, NotStored) as exc:
+                    problem = str(exc)
+                problem = self._agreed(problem)
+                if not problem:
+                    return found
+                log.warning("Passing over a damaged checkpoint: %s", problem)
+                self._catalogue.forget(number)
+                problems[number] = problem
+            if self._group is not None:
+                break  # all processes try the same ones
+        left = [problems[number] for number in self._catalogue.steps() if number in problems]
+        if left:
             raise CheckpointCorrupt(
-                f"None of the {len(problems)} checkpoints in {self._place} is whole. {problems[0]}"
+                f"None of the {len(left)} checkpoints in {self._place} is whole. {left[-1]}"
             )
         raise NotStored(f"There is no checkpoint in {self._place}.")
 
@@ -363,7 +370,7 @@ class CheckpointManager:
             self._pool.give_back(snapshot)
         self._catalogue.add(CheckpointInfo.of(manifest))
         if keeper:
-            self._catalogue.prune()
+            self._catalogue.prune(step)
 
 
 def _layout(payload: str, compression: str | None, level: int) -> Layout:

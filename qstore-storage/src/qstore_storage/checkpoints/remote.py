@@ -50,7 +50,7 @@ class RemotePlace:
                 f"{url!r} cannot be opened: {exc}. Object stores need pip install 'qstore-storage[remote]', and the fsspec "
                 "package of their protocol (s3fs for s3://, gcsfs for gs://)."
             ) from exc
-        self._url = url
+        self._url, self._told = url, False
 
     def __repr__(self) -> str:
         return repr(self._url)
@@ -117,12 +117,18 @@ class RemotePlace:
         if not new:
             self._fs.pipe_file(path, content)
             return
+        self._fs.invalidate_cache()
+        if self._fs.exists(path):  # some stores take `mode` for granted, and overwrite
+            raise FileExistsError(path)
         try:
             self._fs.pipe_file(path, content, mode="create")
         except (TypeError, NotImplementedError, ValueError):
-            # This store has no "only if it is not there": two writers within a moment of each other both pass.
-            if self._fs.exists(path):
-                raise FileExistsError(path) from None
+            if not self._told:
+                self._told = True
+                log.warning(
+                    "%s cannot create an object only if it is not there: of two writers that finish one step within a moment "
+                    "of each other, both are told that they won.", self,
+                )  # fmt: skip
             self._fs.pipe_file(path, content)
 
     def size(self, step: int, name: str) -> int:

@@ -50,7 +50,11 @@ def export_safetensors(
     """
     target = Path(path)
     library = _library()
-    arrays = {str(name): _plain(name, value) for name, value in state.items()}
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise OptionError(
+            "A safetensors file holds a flat dict of tensors by name, as a model's state_dict()."
+        )
+    arrays = {name: _plain(name, value) for name, value in state.items()}
     facts = {str(name): str(text) for name, text in (metadata or {}).items()}
     try:
         content = library.numpy.save(arrays, facts or None)

@@ -7,6 +7,7 @@ memory that is new to a process costs as much again as copying into it.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class SnapshotPool:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._free: list[Array] = []
-        self._lock = threading.Lock()
+        self._lock, self._pid = threading.Lock(), os.getpid()
 
     def take(self, parts: Mapping[str, Any]) -> Snapshot:
         """Copy a state; nothing that changes afterwards reaches the copy.
@@ -81,6 +82,8 @@ class SnapshotPool:
             self._free = [array.view(np.uint8) for array in snapshot.arrays.values()]
 
     def _buffer(self, size: int) -> Array:
+        if self._pid != os.getpid():  # a forked child: the parent's thread may have held the lock
+            self._lock, self._free, self._pid = threading.Lock(), [], os.getpid()
         with self._lock:
             for index, array in enumerate(self._free):
                 if array.nbytes == size:

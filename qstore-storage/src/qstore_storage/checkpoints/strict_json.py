@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON that was written by anybody: no NaN, no key twice, no number of a million digits, no endless nesting."""
+"""JSON as checkpoints have it: written in one way only, and read strictly."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from qstore.errors import CheckpointCorrupt
+from qstore_storage.strict_json import strict_value
 
 __all__ = ["canonical", "strict_loads"]
 
@@ -32,17 +33,6 @@ def strict_loads(raw: bytes, what: str) -> Any:
         qstore.errors.CheckpointCorrupt: MANIFEST.json is not JSON of a checkpoint: NaN is no number of JSON
     """
     try:
-        return json.loads(raw.decode("ascii"), parse_constant=_refuse, object_pairs_hook=_once)
-    except (ValueError, RecursionError, UnicodeDecodeError) as exc:
+        return strict_value(raw.decode("ascii"))
+    except ValueError as exc:
         raise CheckpointCorrupt(f"{what} is not JSON of a checkpoint: {str(exc)[:200]}") from exc
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number of JSON")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key occurs twice")
-    return found

@@ -3,6 +3,7 @@
 
     None, bool, str, list, finite float, int of 64 bits     as JSON has them
     {"t": "dict", "v": [[key, value], ...]}                  keys are values, too: optimizers number their parameters
+    {"t": "counter", "v": [[key, value], ...]}               a collections.Counter, which MultiStepLR needs as one
     {"t": "tuple", "v": [...]}
     {"t": "int", "v": "-0x1f..."}                            longer integers
     {"t": "float", "v": "nan" | "inf" | "-inf"}
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,7 +76,7 @@ class Packing:
             name, stored, array = _torch_bits(value, torch, place)
             return {"t": "torch", "d": name, "s": list(array.shape), "o": self._placed(stored, array)}
         if isinstance(value, Mapping):
-            return {"t": "dict", "v": [
+            return {"t": "counter" if type(value) is Counter else "dict", "v": [
                 [key if type(key) is str else self.tree(key, (place, "a key"), depth + 1), self.tree(each, (place, key), depth + 1)]
                 for key, each in value.items()
             ]}  # fmt: skip
@@ -83,20 +85,27 @@ class Packing:
         if isinstance(value, float):
             return float(value) if math.isfinite(value) else {"t": "float", "v": str(float(value))}
         if isinstance(value, int):
-            return int(value) if -_LARGEST <= value < _LARGEST else {"t": "int", "v": hex(value)}
+            return int(value) if -_LARGEST <= value < _LARGEST else _long(value, place)
         if isinstance(value, complex):
             return {"t": "complex", "v": [self.tree(value.real, place), self.tree(value.imag, place)]}
         if isinstance(value, (list, tuple)):
             items = [self.tree(each, (place, index), depth + 1) for index, each in enumerate(value)]
             return items if isinstance(value, list) else {"t": "tuple", "v": items}
         if isinstance(value, (bytes, bytearray, memoryview)):
-            data = np.frombuffer(value, dtype=np.uint8)
+            strided = isinstance(value, memoryview) and not value.c_contiguous
+            data = np.frombuffer(bytes(value) if strided else value, dtype=np.uint8)
             return {"t": "bytes", "s": [data.size], "o": self._placed("uint8", data)}
         return self._foreign(value, place)
 
     def _foreign(self, value: Any, place: Place) -> Any:
         if hasattr(value, "__array__"):  # tensors and variables of TensorFlow, Keras, JAX
-            return self._numpy("numpy", np.asarray(value), place)
+            try:
+                array = np.asarray(value)
+            except (TypeError, ValueError, RuntimeError) as exc:
+                raise OptionError(
+                    f"{_shown(place)} is a {type(value).__qualname__} that cannot be read as an array: {exc}"
+                ) from exc
+            return self._numpy("numpy", array, place)
         raise OptionError(
             f"{_shown(place)} is a {type(value).__module__}.{type(value).__qualname__}, and a checkpoint holds data only: "
             "dicts, lists, tuples, numbers, strings, bytes, None, arrays and tensors. Save its state_dict or its "
@@ -104,11 +113,16 @@ class Packing:
         )
 
     def _numpy(self, kind: str, array: Array, place: Place) -> dict[str, Any]:
+        if type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray):
+            raise OptionError(
+                f"{_shown(place)} is a masked array; save its .data and its .mask, or .filled()."
+            )
         dtype = array.dtype
-        name = dtype.name if dtype.name in BITS else dtype.newbyteorder("<").str
-        if dtype.kind in "biufc" and dtype.name not in BITS:
-            name = dtype.name if stored_as(dtype.name) else name
-        stored = stored_as(name) if dtype.kind != "V" or dtype.name in BITS else None
+        name = dtype.name
+        if name not in BITS and not (dtype.kind in "biufc" and stored_as(name)):
+            # Records, objects and strings of any length have no name here.
+            name = dtype.newbyteorder("<").str if dtype.kind in "biufcSUmM" else ""
+        stored = stored_as(name)
         if stored is None or array.ndim > MAX_AXES:
             raise OptionError(
                 f"{_shown(place)} is an array of dtype {dtype}, which a checkpoint does not hold; convert it to numbers."
@@ -133,7 +147,8 @@ def _torch_bits(tensor: Any, torch: Any, place: Place) -> tuple[str, str, Array]
     """A tensor's dtype, what stores it, and its entries as a numpy array, of its bits where numpy lacks the dtype."""
     name = str(tensor.dtype)[len("torch.") :]
     stored = stored_as(name)
-    if stored is None or tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+    dense = tensor.layout == torch.strided and not (tensor.is_meta or tensor.is_quantized or tensor.is_nested)
+    if stored is None or not dense:
         raise OptionError(
             f"{_shown(place)} is a tensor of layout {tensor.layout} and dtype {tensor.dtype} on {tensor.device}; a "
             "checkpoint holds dense tensors of numbers with values. Convert it, by .to_dense() for instance."
@@ -145,6 +160,15 @@ def _torch_bits(tensor: Any, torch: Any, place: Place) -> tuple[str, str, Array]
         plain = plain.view({1: torch.uint8, 2: torch.int16, 4: torch.int32}[plain.element_size()])
         return name, stored, plain.numpy().view(stored)
     return name, stored, plain.numpy()
+
+
+def _long(value: int, place: Place) -> dict[str, Any]:
+    text = hex(value)
+    if len(text) > MAX_DIGITS:
+        raise OptionError(
+            f"{_shown(place)} is an integer of {value.bit_length()} bits; at most {4 * (MAX_DIGITS - 3)} are stored."
+        )
+    return {"t": "int", "v": text}
 
 
 def _shown(place: Place) -> str:
@@ -173,7 +197,7 @@ class _Reader:
     def __init__(self, arrays: Mapping[str, Array], as_numpy: bool) -> None:
         self._arrays, self._as_numpy = arrays, as_numpy
         self._kinds: dict[str, Callable[[dict[str, Any], int], Any]] = {
-            "dict": self._dict, "tuple": self._tuple, "int": self._int, "float": self._float, "complex": self._complex,
+            "dict": self._dict, "counter": self._counter, "tuple": self._tuple, "int": self._int, "float": self._float, "complex": self._complex,
             "numpy": self._array, "scalar": self._scalar, "torch": self._torch, "bytes": self._bytes,
         }  # fmt: skip
 
@@ -197,6 +221,9 @@ class _Reader:
     def _dict(self, tree: dict[str, Any], depth: int) -> dict[Any, Any]:
         pairs = [(self.value(key, depth + 1), self.value(each, depth + 1)) for key, each in tree["v"]]
         return dict(pairs)
+
+    def _counter(self, tree: dict[str, Any], depth: int) -> Counter[Any]:
+        return Counter(self._dict(tree, depth))
 
     def _tuple(self, tree: dict[str, Any], depth: int) -> tuple[Any, ...]:
         return tuple(self.value(each, depth + 1) for each in tree["v"])

@@ -17,6 +17,8 @@ __all__ = ["BackendShare", "ColumnSummary", "Curve", "RunSummary", "curve_of", "
 POINTS = 240
 SUMMED = ("circuits", "shots", "cost_usd", "circuit_time_s", "queue_time_s")
 """Columns that say what was used since the row before, so that their sum is what the run used."""
+_SMALLEST, _LARGEST = 1e-290, 1e290
+"""Beyond these, curves are flat."""
 Floats = NDArray[np.float64]
 
 
@@ -110,7 +112,7 @@ class RunSummary:
 
     def curve(self, name: str, *, cumulative: bool = False, points: int = POINTS) -> Curve | None:
         """A column of numbers along the steps; None where it has no finite value."""
-        values = self.data[name].astype(np.float64)
+        values = _drawn(self.data[name].astype(np.float64))
         if cumulative:
             values = np.cumsum(np.where(np.isfinite(values), values, 0.0))
         return curve_of(self.steps, values, points)
@@ -132,7 +134,7 @@ def curve_of(x: Floats, values: Floats, points: int = POINTS) -> Curve | None:
     good = np.isfinite(x) & np.isfinite(values)
     if not good.any():
         return None
-    x, values = x[good], values[good]
+    x, values = x[good], _drawn(values[good])
     order = np.argsort(x, kind="stable")
     x, values = x[order], values[order]
     span = x[-1] - x[0]
@@ -148,6 +150,13 @@ def curve_of(x: Floats, values: Floats, points: int = POINTS) -> Curve | None:
         np.minimum.reduceat(values, starts),
         np.maximum.reduceat(values, starts),
     )
+
+
+def _drawn(values: Floats) -> Floats:
+    """Values as they are drawn: what lies at the ends of the range of floats would overflow in a mean or an axis."""
+    near = np.where(np.abs(values) < _SMALLEST, 0.0, values)
+    drawn: Floats = np.where(np.isfinite(near), np.clip(near, -_LARGEST, _LARGEST), near)
+    return drawn
 
 
 def summarise(reader: MetricsReader, columns: Sequence[str] | None = None) -> RunSummary:
@@ -202,11 +211,12 @@ def _summary(name: str, unit: str, what: str, values: NDArray[Any]) -> ColumnSum
     finite = numbers[np.isfinite(numbers)]
     there = numbers[~np.isnan(numbers)]
     ends = (float(there[0]), float(there[-1])) if len(there) else (float("nan"), float("nan"))
-    extremes = (
-        (float(finite.min()), float(finite.max()), float(finite.sum()))
-        if len(finite)
-        else (float("nan"),) * 3
-    )
+    with np.errstate(over="ignore"):  # a sum that is too large is infinite, and shown so
+        extremes = (
+            (float(finite.min()), float(finite.max()), float(finite.sum()))
+            if len(finite)
+            else (float("nan"),) * 3
+        )
     return ColumnSummary(name, unit, what, len(there), len(finite), *ends, *extremes)
 
 

@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from qstore.errors import OptionError, StorageError
 from qstore.execution.file_lock import FileLock
+from qstore_storage.durable import sync_folder
 from qstore_storage.metrics.parts import (
     Part,
     arrow_schema,
@@ -35,7 +36,7 @@ from qstore_storage.metrics.parts import (
     write_part,
 )
 from qstore_storage.metrics.row_table import RowTable, Stored
-from qstore_storage.metrics.run_folder import MAX_RANK, RunFolder, sync_folder
+from qstore_storage.metrics.run_folder import MAX_RANK, RunFolder
 from qstore_storage.metrics.schema import Schema
 
 __all__ = ["RankStore", "checked_rank"]

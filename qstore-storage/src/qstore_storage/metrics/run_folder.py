@@ -6,20 +6,21 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from qstore.errors import OptionError, SchemaError, StorageError
-from qstore.execution.file_lock import FileLock
+from qstore_storage.durable import sync_descriptor, sync_folder
+from qstore_storage.exclusive import exclusively
 from qstore_storage.metrics.schema import KINDS, MAX_COLUMNS, Column, Schema
+from qstore_storage.plain_file import read_plain
+from qstore_storage.strict_json import strict_value
 
-__all__ = ["RunFolder", "publish", "sync_folder"]
+__all__ = ["RunFolder", "publish"]
 
 FORMAT = 1
-_PATIENCE_S = 60.0
 _MAX_SCHEMA_BYTES = 1 << 20
 _JOURNAL = re.compile(r"rank-(\d{1,5})\.sqlite")
 MAX_RANK = 99_999
@@ -38,7 +39,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if not isinstance(path, (str, os.PathLike)) or not os.fspath(path) or "\0" in str(path):
             raise OptionError(f"A run is a folder, such as 'runs/digits'; got {path!r:.80}.")
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # the program may change its working folder
         if self.path.exists() and not self.path.is_dir():
             raise OptionError(f"{str(path)!r} is a file; a run is a folder.")
         self.parts = self.path / "parts"
@@ -80,12 +81,13 @@ class RunFolder:
             StorageError: the file cannot be read or is damaged.
         """
         try:
-            with self.schema_file.open("rb") as file:
-                raw = file.read(_MAX_SCHEMA_BYTES + 1)
+            raw = read_plain(self.schema_file, _MAX_SCHEMA_BYTES)
         except FileNotFoundError:
             return None
         except OSError as exc:
             raise StorageError(f"{self.schema_file} cannot be read: {exc}.") from exc
+        except ValueError as exc:
+            raise StorageError(f"The columns of the run cannot be read: {exc}") from exc
         return _read_schema(raw, self.schema_file)
 
     def tidy(self) -> None:
@@ -103,21 +105,8 @@ class RunFolder:
         Raises:
             StorageError: it cannot be taken.
         """
-        path, deadline = self.journals / "folder.lock", time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                lock = FileLock.taken(path)
-            except OSError as exc:
-                raise StorageError(f"The lock {path} cannot be taken: {exc}.") from exc
-            if lock is not None:
-                break
-            if time.monotonic() > deadline:
-                raise StorageError(f"Another process has been holding {path} for {_PATIENCE_S:.0f} s.")
-            time.sleep(0.005)
-        try:
+        with exclusively(self.journals / "folder.lock"):
             yield
-        finally:
-            lock.release()
 
     def pin(self, schema: Schema) -> Schema:
         """Make a schema the run's own, unless it has one.
@@ -171,7 +160,7 @@ def publish(target: Path, write: Callable[[Path], object], staging: Path) -> Non
     try:
         write(temporary)
         with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+            sync_descriptor(file.fileno())
         temporary.replace(target)
     except BaseException:
         with suppress(OSError):
@@ -180,22 +169,9 @@ def publish(target: Path, write: Callable[[Path], object], staging: Path) -> Non
     sync_folder(target.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk; Windows does so by itself and cannot be asked."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _read_schema(raw: bytes, path: Path) -> Schema:
     try:
-        if len(raw) > _MAX_SCHEMA_BYTES:
-            raise ValueError
-        document = json.loads(raw)
+        document = strict_value(raw.decode())
         version = document["format"]
         if isinstance(version, int) and version > FORMAT:
             raise StorageError(

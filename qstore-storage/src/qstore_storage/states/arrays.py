@@ -82,6 +82,8 @@ def checked_state(
 
 
 def _numbers(given: Any, what: str) -> NDArray[Any]:
+    if type(given) is not np.ndarray and isinstance(given, np.ma.MaskedArray):
+        raise OptionError(f"{what} is a masked array; what is behind its mask is no amplitude.")
     try:
         array = np.asarray(given)
     except (TypeError, ValueError, RuntimeError, RecursionError) as exc:

@@ -56,7 +56,7 @@ def lance_states(
         OptionError: the folder holds states that were stored with the other `mixed`.
     """
     embedding = Embedding(mixed)
-    return VectorStates(LanceEngine(Path(directory) / f"{index_name}.lance", embedding), embedding)
+    return VectorStates(LanceEngine(Path(directory).absolute() / f"{index_name}.lance", embedding), embedding)
 
 
 class LanceEngine:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,7 @@ from qstore.errors import StateCorrupt
 from qstore_storage.states.arrays import State
 from qstore_storage.states.blobs import decode_state
 from qstore_storage.states.metadata import Metadata, checked_metadata
+from qstore_storage.strict_json import strict_value
 
 __all__ = ["EncodedState", "SimilarState", "StoredState", "stored"]
 
@@ -85,8 +85,8 @@ def stored(state_id: str, text: str, blob: bytes) -> StoredState:
     state = decode_state(blob, state_id, text)
     # Only now: the checksum covers the metadata. And checked all the same: a checksum is no signature.
     try:
-        metadata = checked_metadata(json.loads(text))
-    except (ValueError, RecursionError) as exc:
+        metadata = checked_metadata(strict_value(text))
+    except ValueError as exc:
         raise StateCorrupt(
             f"The state {state_id!r} is damaged: its metadata cannot be read ({exc})."
         ) from exc

@@ -64,7 +64,8 @@ class EmbeddedStates:
     ) -> None:
         if isinstance(cache_bytes, bool) or not isinstance(cache_bytes, int) or cache_bytes < 0:
             raise OptionError(f"cache_bytes is a number of bytes, 0 or more, got {shown(cache_bytes)}.")
-        self.path = Path(path) if path is not None else Path(directory) / f"{index_name}{_SUFFIX}"
+        # Absolute: a forked child opens it again, wherever the program is by then, and ":memory:" is a file as well.
+        self.path = Path(path if path is not None else Path(directory) / f"{index_name}{_SUFFIX}").absolute()
         self._connection = Connection(self.path, durable=bool(durable))
         self._cache_bytes = cache_bytes
         self._start()
