@@ -307,6 +307,33 @@ def test_rows_of_all_ranks_stand_at_their_steps(tmp_path):
     assert summary.curve("cost_usd", cumulative=True).high[-1] == 10
 
 
+@pytest.mark.parametrize(("epochs", "says"), [(range(3), "in 3 epochs"), (range(1, 4), "in 3 epochs")])
+def test_epochs_are_counted_from_zero_or_from_one(tmp_path, capsys, epochs, says):
+    with AsyncMetricsLogger(tmp_path / "run") as logger:
+        for epoch in epochs:
+            logger.log(step=epoch, epoch=epoch, train_loss=0.5)
+    assert said(capsys, "report", tmp_path / "run", "-o", tmp_path / "page.html")[0] == 0
+    assert says in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_a_series_of_one_value_is_a_point_in_the_picture(tmp_path, capsys, monkeypatch):
+    from matplotlib.axes import Axes
+
+    with AsyncMetricsLogger(tmp_path / "run") as logger:
+        for step in range(3):
+            logger.log(step=step, train_loss=1.0 / (step + 1), val_loss=0.6 if step == 2 else None)
+    markers, drawn = {}, Axes.plot
+
+    def watched(axes, *points, **style):
+        markers[style.get("label")] = style.get("marker")
+        return drawn(axes, *points, **style)
+
+    monkeypatch.setattr(Axes, "plot", watched)
+    assert said(capsys, "metrics", tmp_path / "run", "--plot", tmp_path / "run.png")[0] == 0
+    assert markers["val_loss"] == "o"
+    assert markers["train_loss"] is None
+
+
 @pytest.mark.parametrize(
     ("low", "high"), [(0, 1), (-3, 7.5), (1e-9, 2e-9), (1e12, 1.1e12), (5, 5), (0, 0), (-1e300, 1e300)]
 )

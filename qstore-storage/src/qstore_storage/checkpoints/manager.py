@@ -293,7 +293,7 @@ class CheckpointManager:
         return list(self._catalogue.stored().values())
 
     def best_checkpoint(self) -> CheckpointInfo | None:
-        """The one that is best by the metadata that the manager was told to compare; None where none has it."""
+        """The one that is best by the metadata that the manager was told to compare; None where none has it, or it was told none."""
         self._writer.settle()
         return self._catalogue.best()
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from qstore.errors import AlreadyStored, OptionError, StorageError
+from qstore.errors import AlreadyStored, BackendUnavailable, OptionError, StorageError
 from qstore_storage.checkpoints.strict_json import canonical, strict_loads
 
 __all__ = ["ShardGroup", "torch_shard_group"]
@@ -86,9 +86,13 @@ def torch_shard_group(timeout_s: float = 300.0) -> ShardGroup:
 
     Raises:
         OptionError: there is no process group.
+        BackendUnavailable: torch is not installed.
     """
-    import torch
-    from torch import distributed
+    try:
+        import torch
+        from torch import distributed
+    except ImportError as exc:
+        raise BackendUnavailable("torch_shard_group needs PyTorch: pip install qstore-torch") from exc
 
     if not distributed.is_initialized():
         raise OptionError("There is no process group; call torch.distributed.init_process_group first.")

@@ -15,7 +15,7 @@ from pathlib import Path
 from qstore.cli.words import seconds
 from qstore_storage.commands.charts import chart, small_curve
 from qstore_storage.commands.panels import Line, Panel, Section, panels_of
-from qstore_storage.commands.series import RunSummary
+from qstore_storage.commands.series import ColumnSummary, RunSummary
 from qstore_storage.commands.style import STYLE
 from qstore_storage.commands.words import amount, figure, moment, money
 
@@ -74,12 +74,7 @@ def _tiles(summary: RunSummary) -> str:
     if summary.rows:
         tiles.append((seconds(summary.end - summary.start), "first to last row"))
     if "step" in columns:
-        epochs = (
-            f" in {int(columns['epoch'].highest) + 1:,} epochs"
-            if "epoch" in columns and columns["epoch"].finite
-            else ""
-        )
-        tiles.append((figure(columns["step"].highest), f"steps{epochs}"))
+        tiles.append((figure(columns["step"].highest), f"steps{_epochs(columns.get('epoch'))}"))
     for name, words, best in (
         ("val_loss", "last validation loss", ""), ("train_loss", "last training loss", ""),
         ("val_accuracy", "last validation accuracy", "best"), ("train_accuracy", "last training accuracy", "best"),
@@ -100,6 +95,13 @@ def _tiles(summary: RunSummary) -> str:
         f'<div class="tile"><b>{_text(value)}</b><span>{_text(words)}</span></div>' for value, words in tiles
     )
     return f'<div class="tiles">{made}</div>' if made else ""
+
+
+def _epochs(column: ColumnSummary | None) -> str:
+    if column is None or not column.finite:
+        return ""
+    counts_from_zero = column.lowest == 0
+    return f" in {int(column.highest) + counts_from_zero:,} epochs"
 
 
 def _short(total: float) -> str:

@@ -47,7 +47,8 @@ def plot(summary: RunSummary, target: str) -> None:
     for index, panel in enumerate(panels):
         axes = figure.add_subplot(high, wide, index + 1)
         for colour, line in zip(_COLOURS, panel.lines, strict=False):
-            axes.plot(line.curve.x, line.curve.mean, color=colour, label=line.name)
+            alone = "o" if len(line.curve.x) == 1 else None  # a line of one point is not seen
+            axes.plot(line.curve.x, line.curve.mean, color=colour, label=line.name, marker=alone)
             axes.fill_between(
                 line.curve.x, line.curve.low, line.curve.high, color=colour, alpha=0.15, linewidth=0
             )
