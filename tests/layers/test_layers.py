@@ -22,6 +22,11 @@ from qstore.layers import (
 
 WRONG = {
     "depth": (lambda: QuantumFeatureExtractor(3, 0), OptionError, "depth"),
+    "unknown-option": (
+        lambda: QuantumReadout(2, 2, shot=100),
+        OptionError,
+        "QuantumReadout takes no 'shot'. Did you mean 'shots'",
+    ),
     "entanglement": (lambda: QuantumFeatureExtractor(3, 1, "ful"), OptionError, "'full'"),
     "bases": (
         lambda: QuantumFeatureExtractor(3, 1, measurement_bases="ZZ"),

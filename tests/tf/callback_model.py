@@ -1,12 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small training for the tests of callbacks, the same under every framework; run as a script, it continues one.
-
-KERAS_BACKEND=jax python callback_model.py FOLDER EPOCHS
-"""
-
-import json
-import sys
-from pathlib import Path
+"""A small training for the tests of callbacks, the same under every framework."""
 
 import keras
 import numpy as np
@@ -45,11 +38,11 @@ def fit(model, epochs, *callbacks, **options):
     return history.history
 
 
-if __name__ == "__main__":
-    folder, epochs = Path(sys.argv[1]), int(sys.argv[2])
+def continued(folder, epochs):
+    """The losses of a training that goes on from the checkpoints in a folder and writes what it does beside them."""
     found = fit(
         make(dropout=False), epochs, CheckpointCallback(folder / "checkpoints", resume=True),
         MetricsCallback(folder / "metrics", update_freq="batch"), QuantumTensorBoard(folder / "events"),
         validation_data=(X, Y),
     )  # fmt: skip
-    (folder / "losses.json").write_text(json.dumps(found["loss"]))
+    return found["loss"]

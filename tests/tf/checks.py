@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every framework under Keras must do, in a process of its own: `KERAS_BACKEND=jax python -m tf.checks`.
+"""What every framework under Keras must do, in a process of its own: `KERAS_BACKEND=jax python -m tf.checks FOLDER`.
 
-Prints a JSON object from the name of a check to "passed" or what went wrong; `test_backends` runs it.
+Continues the training whose checkpoints are in the folder, then prints its losses and, from the name of each check, "passed"
+or what went wrong, as JSON; `test_backends` runs it.
 """
 
 import json
@@ -40,6 +41,7 @@ import qstore_tf as qt  # noqa: E402
 from layers.backends import Limited  # noqa: E402
 from qstore import layers as core  # noqa: E402
 from qstore.errors import BindingError, BudgetExceeded, CapabilityError, OptionError  # noqa: E402
+from tf.callback_model import continued  # noqa: E402
 from tf.finite import CLOSE, double, of_layer  # noqa: E402
 from tf.makers import MAKERS  # noqa: E402
 
@@ -361,6 +363,7 @@ def no_framework_is_imported_that_keras_does_not_import():
 
 def main():
     """Run all checks."""
+    losses = continued(Path(sys.argv[1]), 4)  # first: a check switches on JAX's float64
     found = {}
     for name, function in CHECKS.items():
         try:
@@ -368,7 +371,7 @@ def main():
             found[name] = "passed"
         except Exception:  # noqa: BLE001  # told to the test
             found[name] = traceback.format_exc()
-    print(json.dumps({"framework": FRAMEWORK, "checks": found}))
+    print(json.dumps({"framework": FRAMEWORK, "checks": found, "losses": losses}))
 
 
 if __name__ == "__main__":

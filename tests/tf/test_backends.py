@@ -10,11 +10,15 @@ from pathlib import Path
 
 import keras
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import qstore_tf
 from qstore.errors import OptionError
 from qstore.plugins import FrameworkSpec
+from qstore_storage.metrics import read_metrics
 from qstore_tf import adapters, plugin
+from qstore_tf.callbacks import CheckpointCallback
+from tf.callback_model import fit, make
 
 TESTS = Path(__file__).parents[1]
 FRAMEWORKS = ("torch", "jax")
@@ -29,14 +33,22 @@ def _program(*arguments, **variables):
 
 @pytest.mark.timeout(300)  # JAX compiles for half a minute
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_layers_work_under_another_framework(framework):
-    done = _program("-m", "tf.checks", KERAS_BACKEND=framework)
+def test_layers_work_under_another_framework_which_continues_a_training_of_this_one(framework, tmp_path):
+    whole = fit(make(dropout=False), 4)["loss"]
+    fit(make(dropout=False), 2, CheckpointCallback(tmp_path / "checkpoints"))
+    done = _program("-m", "tf.checks", str(tmp_path), KERAS_BACKEND=framework)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["framework"] == framework
     failed = {name: words for name, words in said["checks"].items() if words != "passed"}
     assert not failed, "\n".join(failed.values())
     assert len(said["checks"]) >= 14
+    assert said["losses"] == pytest.approx(whole[2:], rel=1e-4)
+    rows = read_metrics(tmp_path / "metrics").to_pylist()
+    assert [row["step"] for row in rows] == [5, 6, 6, 7, 8, 8]
+    assert all(row["circuits"] > 0 for row in rows)
+    events = EventAccumulator(str(tmp_path / "events")).Reload()
+    assert [each.step for each in events.Scalars("quantum_epoch/circuits")] == [2, 3]
 
 
 def test_a_framework_that_cannot_train_is_refused(monkeypatch):

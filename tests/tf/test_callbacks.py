@@ -1,21 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints and metrics of Keras trainings in the stores of qstore-storage, reached by name only."""
 
-import json
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from qstore.errors import AlreadyStored, BackendUnavailable, NotStored, OptionError, StorageError
 from qstore.plugins import open_store
 from qstore_storage.metrics import read_metrics
 from qstore_tf.callbacks import CheckpointCallback, MetricsCallback, restore_training_state, training_state
-from tf import callback_model
 from tf.callback_model import X, Y, fit, make
 
 
@@ -197,23 +190,3 @@ def test_wrong_options_are_refused_when_the_callback_is_made(callback, tmp_path)
 def test_a_store_that_is_not_installed_is_named(tmp_path):
     with pytest.raises(BackendUnavailable, match=r"checkpoints\.nowhere"):
         fit(make(eager=True), 1, CheckpointCallback(tmp_path, store="checkpoints.nowhere"))
-
-
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("framework", ["torch", "jax"])
-def test_another_framework_continues_the_training_and_logs_it(framework, tmp_path):
-    whole = fit(make(dropout=False), 4)["loss"]
-    fit(make(dropout=False), 2, CheckpointCallback(tmp_path / "checkpoints"))
-    environment = {**os.environ, "KERAS_BACKEND": framework}
-    subprocess.run(
-        [sys.executable, callback_model.__file__, str(tmp_path), "4"],
-        env=environment,
-        check=True,
-        timeout=110,
-    )
-    assert json.loads((tmp_path / "losses.json").read_text()) == pytest.approx(whole[2:], rel=1e-4)
-    rows = read_metrics(tmp_path / "metrics").to_pylist()
-    assert [row["step"] for row in rows] == [5, 6, 6, 7, 8, 8]
-    assert all(row["circuits"] > 0 for row in rows)
-    events = EventAccumulator(str(tmp_path / "events")).Reload()
-    assert [each.step for each in events.Scalars("quantum_epoch/circuits")] == [2, 3]

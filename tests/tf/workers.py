@@ -56,7 +56,7 @@ def make_step(backend, *, agree):
         model.optimizer = optimizer = keras.optimizers.Adam(0.1)
         optimizer.build(model.trainable_variables)
     if agree:
-        agree_on_failures(model, strategy, timeout_s=4)
+        agree_on_failures(model, strategy)
 
     def here(x):
         with tf.GradientTape() as tape:
@@ -84,7 +84,10 @@ def attempt(name, step):
 
 
 def restored(model, step):
-    """Steps that are taken again from a state, in processes that are mirrored."""
+    """Steps that are taken again from a state, in processes that are mirrored.
+
+    So many that the numbers of an agreement's calls come around before the last failure.
+    """
     step()
     state = training_state(model)
     losses = [step(), step()]
@@ -104,8 +107,10 @@ def main():
     # A step runs circuits twice: in its forward pass, and shifted ones in its backward pass.
     for name in mode.split(","):
         backend.runs, backend.spent_at = 0, {"forward": 1, "backward": 2, "alone": 2}.get(name)
-        if name == "gone" and RANK == 1:
-            os._exit(3)
+        if name == "gone":
+            agree_on_failures(model, strategy, timeout_s=4)
+            if RANK == 1:
+                os._exit(3)
         attempt(name, step)
         if name == "alone" and RANK == 1:
             time.sleep(SILENCE_S)  # a process that failed, and lives on

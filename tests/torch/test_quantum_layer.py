@@ -110,7 +110,7 @@ def test_a_backend_without_a_gradient_is_differentiated_by_shifted_circuits():
     torch.manual_seed(5)
     native = QuantumLayer(_two_inputs(), inputs=("x", "y")).double()
     shifted = copy.deepcopy(native)
-    shifted._backend = ExactWithoutVjp()
+    shifted.backend = ExactWithoutVjp()
     x, y = torch.rand(4, 2, dtype=torch.float64), torch.rand(4, dtype=torch.float64)
     gradients = []
     for layer in (native, shifted):
@@ -326,7 +326,11 @@ def test_the_same_seed_draws_the_same_shots_and_none_draws_afresh():
         (lambda: QuantumLayer(lambda n: None, n_qubits=3), OptionError, "must return a QuantumCircuit"),
         (lambda: QuantumLayer(n_qubits=2, depth=1, outputs=qs.Counts()), OptionError, "which have gradients"),
         (lambda: QuantumLayer(n_qubits=2, depth=1, shots=0), OptionError, "shots must be an integer from 1"),
-        (lambda: QuantumLayer(n_qubits=2, depth=1, initial_weights={"w": 0}), OptionError, "The weights are"),
+        (
+            lambda: QuantumLayer(n_qubits=2, depth=1, initial_weights={"w": 0}),
+            OptionError,
+            "There is no weight 'w'",
+        ),
         (lambda: QuantumLayer(qs.QuantumCircuit(1).rx(0, "a.b"), inputs=()), OptionError, "dots"),
     ],
 )

@@ -103,6 +103,15 @@ def test_metrics_that_json_does_not_have_are_left_out(tmp_path):
         assert set(store.load().metadata) == {"loss"}
 
 
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32, np.float16])
+def test_a_loss_that_is_no_number_does_not_end_the_training(tmp_path, kind):
+    model = torch.nn.Linear(1, 1)
+    with CheckpointHook(tmp_path, model) as checkpoints:
+        assert checkpoints.after_step(0, {"loss": kind("nan"), "rate": kind("inf"), "good": kind(0.5)})
+    with open_store("checkpoints", directory=tmp_path) as store:
+        assert store.load().metadata == {"good": 0.5}
+
+
 def test_a_checkpoint_of_another_training_is_refused_with_its_step(tmp_path):
     trained(tmp_path, stop=2)
     other = torch.nn.Linear(2, 2)

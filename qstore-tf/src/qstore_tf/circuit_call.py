@@ -9,32 +9,25 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qstore.errors import ExecutionError
+from qstore.layers.agreement import FailureAgreement, agreed
 
-__all__ = ["Agreement", "Arrays", "CircuitCall", "Kept", "Outputs", "Runner"]
+__all__ = ["Arrays", "CircuitCall", "Kept", "Outputs", "Runner"]
 
 Arrays = Sequence[NDArray[Any]]
-Answer = TypeVar("Answer")
 MOST_PASSES = 1024
 """So many passes of a traced call wait for their backward pass; more are only made by programs that never ask for one."""
 MOST_STATES = 4
 """So many of them may keep the states that a backend would have to compute again, which are large."""
 MOST_NUMBERS = 2**31
 """A number of a pass is an int32: JAX has no wider one by default."""
-
-
-class Agreement(Protocol):
-    """How processes that train one model agree on failures."""
-
-    def exchange(self, error: Exception | None) -> None:
-        """Tell the others how it went, and raise where it went wrong elsewhere."""
 
 
 class Runner(Protocol):
@@ -59,7 +52,7 @@ class Runner(Protocol):
     passes_overflow: bool
 
     @property
-    def agreement(self) -> Agreement | None: ...
+    def agreement(self) -> FailureAgreement | None: ...
 
     def forward(self, arrays: Arrays, wanted: Sequence[bool], *, keeps_states: bool) -> tuple[Outputs, Any]:
         """Values (B, width) and new state, and what `backward` needs; an impossible gradient is refused before a run.
@@ -132,7 +125,7 @@ class CircuitCall:
             state = taken[runner.n_inputs + runner.n_weights :][: runner.n_updates]
             return (np.zeros((0, runner.width), dtype), *state), Kept(taken, None)
         agreement = runner.agreement if self.differentiable else None
-        outputs, passed = _agreed(
+        outputs, passed = agreed(
             agreement, lambda: runner.forward(taken, self.wanted, keeps_states=keeps_states)
         )
         return outputs, Kept(taken, passed)
@@ -186,7 +179,7 @@ class CircuitCall:
         if runner.passes_overflow and not np.isfinite(cotangent).all():
             return _filled(kept.arrays, wanted, np.nan)
         exact = _copied(cotangent)
-        return _agreed(runner.agreement, lambda: list(runner.backward(kept.passed, exact, wanted)))
+        return agreed(runner.agreement, lambda: list(runner.backward(kept.passed, exact, wanted)))
 
 
 def _copied(array: NDArray[Any]) -> NDArray[Any]:
@@ -195,16 +188,3 @@ def _copied(array: NDArray[Any]) -> NDArray[Any]:
 
 def _filled(arrays: Arrays, wanted: Sequence[bool], value: float) -> list[NDArray[Any] | None]:
     return [np.full(array.shape, value) if use else None for array, use in zip(arrays, wanted, strict=False)]
-
-
-def _agreed(agreement: Agreement | None, function: Callable[[], Answer]) -> Answer:
-    """Call a function; with an agreement, raise where any process raises."""
-    if agreement is None:
-        return function()
-    try:
-        found = function()
-    except Exception as exc:
-        agreement.exchange(exc)
-        raise
-    agreement.exchange(None)
-    return found

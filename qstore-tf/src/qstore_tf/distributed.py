@@ -15,20 +15,17 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from qstore.errors import ExecutionError, OptionError
+from qstore.errors import OptionError
+from qstore.layers.agreement import FailureAgreement, PeerFailedError, checked_timeout
 from qstore_tf.callbacks.reading import quantum_layers_of
 
 __all__ = ["Agreement", "PeerFailedError", "Peers", "agree_on_failures"]
 
-MESSAGE_CHARACTERS = 400
 GROUP_KEYS = itertools.count(1_000_001)
 """Of groups of collective operations, one for each agreement; the strategy counts its own from 1."""
 ROUNDS = 16
-"""Calls of a group are told apart by this many numbers in turn: TensorFlow keeps something for each number for ever."""
-
-
-class PeerFailedError(ExecutionError):
-    """Another process could not run its circuits, or did not answer in time."""
+"""Calls of one kind in a group are told apart by this many numbers in turn: TensorFlow keeps something for each number for
+ever, the kind of its first call among it, so that each kind has numbers of its own."""
 
 
 class Peers(NamedTuple):
@@ -45,7 +42,7 @@ class Peers(NamedTuple):
     device: str
 
 
-class Agreement:
+class Agreement(FailureAgreement):
     """Processes that tell each other whether their circuits ran; a copy of it, or a pickled one, agrees with nobody.
 
     Args:
@@ -54,64 +51,36 @@ class Agreement:
     """
 
     def __init__(self, peers: Peers | None = None, timeout_s: float = 0.0) -> None:
-        self._peers, self._timeout_s = peers, timeout_s
-        self._rounds: Iterator[int] = itertools.cycle(range(1, ROUNDS + 1))
+        super().__init__(peers, timeout_s)
+        self._rounds: dict[str, Iterator[int]] = {
+            kind: itertools.cycle(range(start + 1, start + ROUNDS + 1))
+            for kind, start in (("CollectiveReduceV2", 0), ("CollectiveGatherV2", ROUNDS))
+        }
 
-    def __reduce__(self) -> tuple[type[Agreement], tuple[()]]:
-        # A group is a connection; it does not travel.
-        return Agreement, ()
-
-    def exchange(self, error: Exception | None) -> None:
-        """Tell the others, and hear of them.
-
-        Raises:
-            PeerFailedError: circuits of another process failed while those of this one ran, or it did not answer.
-        """
-        if self._peers is None:
-            return
+    @property
+    def _no_answer(self) -> type[Exception]:
         import tensorflow as tf
 
-        try:
-            if not self._maximum(self._peers, 0 if error is None else 1):
-                return
-            words = self._words(self._peers, error)
-        except tf.errors.OpError as exc:
-            if error is not None:
-                return  # its own trouble is what this process has to report
-            raise PeerFailedError(
-                f"Another process did not answer within {self._timeout_s:g} s, so the circuits of this step are lost; it has "
-                "probably ended. Look at its log, then start all processes again from the last checkpoint."
-            ) from exc
-        if error is None:
-            raise PeerFailedError(f"{words} All processes stop here, at the same step.")
+        found: type[Exception] = tf.errors.OpError
+        return found
 
-    def _maximum(self, peers: Peers, own: int) -> int:
-        """The largest number of all processes."""
+    def _maximum(self, own: int) -> int:
+        return int(self._together("CollectiveReduceV2", own, merge_op="Max", final_op="Id")[0])
+
+    def _gathered(self, own: bytes) -> list[bytes]:
+        every = self._together("CollectiveGatherV2", list(own))
+        return [bytes(each.tolist()) for each in every]
+
+    def _together(self, operation: str, own: int | list[int], **options: str) -> Any:
+        """What a collective operation makes of the numbers of all processes."""
         import tensorflow as tf
 
+        peers: Peers = self._group
         with tf.init_scope(), tf.device(peers.device):
-            found = tf.raw_ops.CollectiveReduceV2(
+            return getattr(tf.raw_ops, operation)(
                 input=tf.constant([own], tf.int32), group_size=peers.size, group_key=peers.group_key,
-                instance_key=next(self._rounds), ordering_token=[], merge_op="Max", final_op="Id",
-                timeout_seconds=self._timeout_s,
-            )  # fmt: skip
-            return int(found.numpy()[0])
-
-    def _words(self, peers: Peers, error: Exception | None) -> str:
-        """What the first process that failed says."""
-        import tensorflow as tf
-
-        text = "" if error is None else f"{type(error).__name__}: {error}"
-        codes = [ord(character) for character in text[:MESSAGE_CHARACTERS]]
-        own = codes + [0] * (MESSAGE_CHARACTERS - len(codes))
-        with tf.init_scope(), tf.device(peers.device):
-            every = tf.raw_ops.CollectiveGatherV2(
-                input=tf.constant([own], tf.int32), group_size=peers.size, group_key=peers.group_key,
-                instance_key=next(self._rounds), ordering_token=[], timeout_seconds=self._timeout_s,
+                instance_key=next(self._rounds[operation]), ordering_token=[], timeout_seconds=self._timeout_s, **options,
             ).numpy()  # fmt: skip
-        rank, found = next((rank, each) for rank, each in enumerate(every) if each.any())
-        said = "".join(chr(code) for code in found if code)
-        return f"The circuits of process {rank} failed: {said}"
 
 
 def agree_on_failures(model: Any, strategy: Any, *, timeout_s: float = 60.0) -> Agreement:
@@ -131,8 +100,7 @@ def agree_on_failures(model: Any, strategy: Any, *, timeout_s: float = 60.0) -> 
     Raises:
         OptionError: another strategy, several devices in one process, no quantum layer, or no time.
     """
-    if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)) or not timeout_s > 0:
-        raise OptionError(f"timeout_s must be seconds above 0, got {timeout_s!r}.")
+    timeout_s = checked_timeout(timeout_s)
     peers = _peers(strategy)
     layers = quantum_layers_of(model)
     if not layers:

@@ -11,9 +11,10 @@ import keras
 from qstore import layers
 from qstore.errors import OptionError
 from qstore.layers import Layer, QuantumDropout
+from qstore.layers.held_layer import DEPTH
 from qstore.layers.summary import Summary
 from qstore.plugins import Backend
-from qstore_tf.layer_twin import DEPTH, LayerTwin
+from qstore_tf.layer_twin import LayerTwin
 
 __all__ = [
     "AdaptiveLayer",

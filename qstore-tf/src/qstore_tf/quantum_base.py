@@ -11,31 +11,27 @@ import math
 import random
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike, NDArray
 
-from qstore.errors import BindingError, CapabilityError, OptionError, QStoreError, nearest_names
+from qstore.errors import BindingError, CapabilityError, OptionError, QStoreError
 from qstore.layers import Usage
+from qstore.layers.agreement import FailureAgreement
+from qstore.layers.inputs import Input, check_number, leading_axes
+from qstore.layers.layer import checked_weights
 from qstore.plugins import Backend, GradientResult
 from qstore_tf.adapters import adapter
-from qstore_tf.circuit_call import Agreement, CircuitCall, Runner
+from qstore_tf.circuit_call import CircuitCall, Runner
 
-__all__ = ["Array", "Input", "QuantumBase", "drawn_seed"]
+__all__ = ["Array", "QuantumBase", "drawn_seed"]
 
 Array = NDArray[np.float64]
 Shape = tuple[int | None, ...]
 NOT_DENSE = frozenset({"RaggedTensor", "SparseTensor", "JAXSparse", "BCOO"})
-
-
-class Input(NamedTuple):
-    """A name and the shape of one sample."""
-
-    name: str
-    shape: tuple[int, ...]
 
 
 class QuantumBase(keras.layers.Layer):  # type: ignore[misc]  # Keras has no annotations
@@ -62,9 +58,8 @@ class QuantumBase(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ann
         self.supports_jit = adapter().SUPPORTS_JIT
         self.gradient_step = 0
         self.usage = Usage()
-        self.agreement: Agreement | None = None
+        self.agreement: FailureAgreement | None = None
         self._trained: dict[str, Any] = {}
-        self._facts = _Facts()
 
     @property
     @abstractmethod
@@ -122,7 +117,7 @@ class QuantumBase(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ann
         Raises:
             BindingError: the inputs do not fit.
         """
-        self._lead(self._in_order(input_shape, of_shapes=True))
+        leading_axes(self._in_order(input_shape, of_shapes=True), self._inputs())
         for name, array in self._first_weights().items():
             self._trained[name] = self._variable(name, array)
 
@@ -147,7 +142,8 @@ class QuantumBase(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ann
 
     def compute_output_shape(self, input_shape: Any = None) -> Shape:
         """The shape of the output: (..., output_dim)."""
-        return (*self._lead(self._in_order(input_shape, of_shapes=True)), self.output_dim)
+        lead = leading_axes(self._in_order(input_shape, of_shapes=True), self._inputs())
+        return (*lead, self.output_dim)
 
     def compute_output_spec(self, *arguments: Any, **named: Any) -> Any:
         """Shape and dtype of the output of symbolic inputs."""
@@ -164,7 +160,8 @@ class QuantumBase(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ann
         Raises:
             OptionError: no such weight, another shape, or the layer has none yet.
         """
-        self._assign(checked_weights(values, self._first_weights()))
+        known = {name: array.shape for name, array in self._first_weights().items()}
+        self._assign(checked_weights(values, known))
 
     def _trackable_children(self, save_type: str = "checkpoint", **named: Any) -> Any:
         # TensorFlow asks a layer for what belongs to it before it writes a SavedModel.
@@ -189,7 +186,7 @@ class QuantumBase(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ann
                                trainable=trained, autocast=False)  # fmt: skip
 
     def _evaluated(self, given: Sequence[Any], *, training: bool) -> Any:
-        lead = self._lead([tuple(tensor.shape) for tensor in given])
+        lead = leading_axes([tuple(tensor.shape) for tensor in given], self._inputs())
         flat = []
         for tensor, (name, shape) in zip(given, self._inputs(), strict=True):
             if type(tensor).__name__ in NOT_DENSE:
@@ -229,36 +226,8 @@ class QuantumBase(keras.layers.Layer):  # type: ignore[misc]  # Keras has no ann
             found = [given] if one else list(given)
         else:
             found = list(given) if isinstance(given, (list, tuple)) else [given]
-        if len(found) != len(names):
-            raise BindingError(f"This layer takes {len(names)} input(s) {names}, got {len(found)}.")
-        return found
-
-    def _lead(self, shapes: Sequence[Shape]) -> Shape:
-        """The leading axes, which all inputs share."""
-        taken = self._inputs()
-        leads = []
-        for given, (name, shape) in zip(shapes, taken, strict=True):
-            split = len(given) - len(shape)
-            sample = given[max(split, 0) :]
-            if split < 0 or any(a is not None and a != b for a, b in zip(sample, shape, strict=True)):
-                wanted = ", ".join(["...", *map(str, shape)])
-                raise BindingError(f"Input {name!r} has shape {tuple(given)}, this layer takes ({wanted}).")
-            leads.append(tuple(given[:split]))
-        if not leads:
-            return ()
-        for other in leads[1:]:
-            same = len(other) == len(leads[0]) and all(
-                None in {a, b} or a == b for a, b in zip(leads[0], other, strict=True)
-            )
-            if not same:
-                raise BindingError(f"The inputs {[each.name for each in taken]} have the different batch axes {leads}.")  # fmt: skip
-        return leads[0]
-
-
-class _Facts:
-    """What changes in every step: setting an attribute of a Keras layer itself takes as long as a small circuit."""
-
-    last_gradient: GradientResult | None = None
+        check_number(len(found), self._inputs())
+        return [tuple(each) for each in found] if of_shapes else found
 
 
 class _Given:
@@ -269,26 +238,6 @@ class _Given:
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:  # noqa: ARG002  # Keras' contract
         return ops.convert_to_tensor(self._array, dtype)
-
-
-def checked_weights(values: Mapping[str, ArrayLike], known: Mapping[str, Array]) -> dict[str, Array]:
-    """Weights by name as arrays.
-
-    Raises:
-        OptionError: no such weight, or another shape.
-    """
-    found = {}
-    for name, value in values.items():
-        if name not in known:
-            hint = nearest_names(str(name), list(known))
-            raise OptionError(f"There is no weight {name!r}.{hint} This layer has {list(known) or 'none'}.")
-        array = np.array(value, dtype=np.float64)
-        if array.shape != known[name].shape:
-            raise OptionError(
-                f"Weight {name!r} has shape {array.shape}, the layer needs {known[name].shape}."
-            )
-        found[name] = array
-    return found
 
 
 def drawn_seed() -> int:

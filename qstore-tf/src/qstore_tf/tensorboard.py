@@ -9,27 +9,20 @@ Event files are written without TensorFlow, so that they come from Keras on PyTo
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import socket
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from qstore.errors import CapabilityError
-from qstore_tf.callbacks.reading import LayerReading, quantum_layers, reading_of
+from qstore.layers.reading import ScalarWriter, write_scalars
+from qstore_tf.callbacks.reading import quantum_layers, reading_of
 
-__all__ = ["EventFile", "log_quantum_metrics", "quantum_metrics", "tagged"]
+__all__ = ["EventFile", "log_quantum_metrics", "quantum_metrics"]
 
 _NUMBERS = itertools.count()
 """Tells apart files that one process opens within a second."""
-
-
-class ScalarWriter(Protocol):
-    """What is used of an `EventFile` or of torch's `SummaryWriter`."""
-
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> object:
-        """Write one number."""
 
 
 class EventFile:
@@ -99,7 +92,7 @@ def quantum_metrics(model: Any) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for name, layer in quantum_layers(model):
-        found |= tagged(reading_of(name, layer, layer.usage.take().backends))
+        found |= reading_of(name, layer, layer.usage.take().backends).tagged
     return found
 
 
@@ -115,25 +108,5 @@ def log_quantum_metrics(writer: ScalarWriter, model: Any, step: int) -> dict[str
         OptionError: the model has no quantum layer.
     """
     metrics = quantum_metrics(model)
-    for tag, number in metrics.items():
-        writer.add_scalar(tag, number, step)
+    write_scalars(writer, metrics, step)
     return metrics
-
-
-def tagged(reading: LayerReading) -> dict[str, float]:
-    """The numbers of one layer by tag, without those that are unknown or infinite."""
-    start = f"quantum/{reading.name}/"
-    found = {
-        start + "circuits": float(reading.circuits),
-        start + "seconds": reading.seconds,
-        start + "dollars": float(reading.usd),
-    }
-    for backend, use in reading.backends.items():
-        found[f"{start}backends/{backend}"] = float(use.circuits)
-    if reading.noise is not None:
-        found |= {
-            start + "gradient_norm": reading.noise.norm,
-            start + "gradient_variance": reading.noise.variance,
-            start + "gradient_snr": reading.noise.signal_to_noise,
-        }
-    return {tag: number for tag, number in found.items() if math.isfinite(number)}

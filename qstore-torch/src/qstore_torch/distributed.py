@@ -9,25 +9,18 @@ gradient is wanted and backwards: then all processes raise, or none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
 
 import torch
-from qstore.errors import ExecutionError, OptionError
+from qstore.errors import OptionError
+from qstore.layers.agreement import FailureAgreement, PeerFailedError, checked_timeout
+from qstore_torch.quantum_module import QuantumModule
 from torch import distributed, nn
 
-__all__ = ["Agreement", "PeerFailedError", "agree_on_failures", "agreed"]
-
-MESSAGE_BYTES = 400
-Answer = TypeVar("Answer")
+__all__ = ["Agreement", "PeerFailedError", "agree_on_failures"]
 
 
-class PeerFailedError(ExecutionError):
-    """Another process could not run its circuits, or did not answer in time."""
-
-
-class Agreement:
+class Agreement(FailureAgreement):
     """Processes that tell each other whether their circuits ran; a copy of it, or a pickled one, agrees with nobody.
 
     Args:
@@ -35,49 +28,22 @@ class Agreement:
         timeout_s: how long a process waits for the others.
     """
 
-    def __init__(self, group: Any | None = None, timeout_s: float = 0.0) -> None:
-        self._group, self._timeout_s = group, timeout_s
+    process = "rank"
 
-    def __reduce__(self) -> tuple[type[Agreement], tuple[()]]:
-        # A process group is a connection; it does not travel.
-        return Agreement, ()
+    @property
+    def _no_answer(self) -> type[Exception]:
+        return RuntimeError
 
-    def exchange(self, error: Exception | None) -> None:
-        """Tell the others, and hear of them.
+    def _maximum(self, own: int) -> int:
+        found = torch.tensor([own], dtype=torch.int32)
+        distributed.all_reduce(found, op=distributed.ReduceOp.MAX, group=self._group)
+        return int(found)
 
-        Raises:
-            PeerFailedError: circuits of another process failed while those of this one ran, or it did not answer.
-        """
-        if self._group is None:
-            return
-        failed = torch.tensor([0 if error is None else 1], dtype=torch.int32)
-        try:
-            distributed.all_reduce(failed, op=distributed.ReduceOp.MAX, group=self._group)
-            if not failed.item():
-                return
-            words = self._words(error)
-        except RuntimeError as exc:
-            if error is not None:
-                return  # its own trouble is what this process has to report
-            raise PeerFailedError(
-                f"Another process did not answer within {self._timeout_s:g} s, so the circuits of this step are lost; it has "
-                "probably ended. Look at its log, then start all processes again from the last checkpoint."
-            ) from exc
-        if error is None:
-            raise PeerFailedError(f"{words} All processes stop here, at the same step.")
-
-    def _words(self, error: Exception | None) -> str:
-        """What the first process that failed says."""
-        text = "" if error is None else f"{type(error).__name__}: {error}"
-        encoded = text.encode()[:MESSAGE_BYTES]
-        own = torch.zeros(MESSAGE_BYTES, dtype=torch.uint8)
-        own[: len(encoded)] = torch.tensor(list(encoded), dtype=torch.uint8)
-        size = distributed.get_world_size(self._group)
-        every = [torch.zeros_like(own) for _ in range(size)]
-        distributed.all_gather(every, own, group=self._group)
-        rank, found = next((rank, each) for rank, each in enumerate(every) if each.any())
-        said = bytes(found.tolist()).rstrip(b"\0").decode(errors="replace")
-        return f"The circuits of rank {rank} failed: {said}"
+    def _gathered(self, own: bytes) -> list[bytes]:
+        said = torch.tensor(list(own), dtype=torch.uint8)
+        every = [torch.zeros_like(said) for _ in range(distributed.get_world_size(self._group))]
+        distributed.all_gather(every, said, group=self._group)
+        return [bytes(each.tolist()) for each in every]
 
 
 def agree_on_failures(model: nn.Module, *, timeout_s: float = 60.0) -> Agreement:
@@ -96,12 +62,9 @@ def agree_on_failures(model: nn.Module, *, timeout_s: float = 60.0) -> Agreement
     Raises:
         OptionError: no process group, no quantum layer, or no time.
     """
-    from qstore_torch.quantum_module import QuantumModule  # it needs `agreed`
-
     if not distributed.is_initialized():
         raise OptionError("There is no process group; call torch.distributed.init_process_group first.")
-    if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)) or not timeout_s > 0:
-        raise OptionError(f"timeout_s must be seconds above 0, got {timeout_s!r}.")
+    timeout_s = checked_timeout(timeout_s)
     layers = [module for module in model.modules() if isinstance(module, QuantumModule)]
     if not layers:
         raise OptionError("The model has no quantum layer, so there is nothing to agree on.")
@@ -111,16 +74,3 @@ def agree_on_failures(model: nn.Module, *, timeout_s: float = 60.0) -> Agreement
     for layer in layers:
         layer.agreement = agreement
     return agreement
-
-
-def agreed(agreement: Agreement | None, function: Callable[..., Answer], *arguments: Any) -> Answer:
-    """Call a function; with an agreement, raise where any process raises."""
-    if agreement is None:
-        return function(*arguments)
-    try:
-        found = function(*arguments)
-    except Exception as exc:
-        agreement.exchange(exc)
-        raise
-    agreement.exchange(None)
-    return found

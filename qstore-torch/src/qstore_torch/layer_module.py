@@ -8,31 +8,26 @@ are the layer's own.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import torch
-from qstore.errors import BindingError
-from qstore.execution import default_backend_name
-from qstore.execution.plan import plan
-from qstore.gradients import GradientConfig
-from qstore.layers import AdaptiveLayer, CircuitLayer, Layer, Pass, QuantumBatchNorm, Sequential
-from qstore.plugins import GradientMethod, GradientResult, NativeGradientMethod
+from qstore.layers import Layer, Pass
+from qstore.layers.agreement import agreed
+from qstore.layers.circuit_function import Method
+from qstore.layers.held_layer import HeldLayer, class_text
+from qstore.layers.inputs import Input
+from qstore.plugins import Backend, GradientResult
 from qstore_torch.autograd import Arrays
-from qstore_torch.distributed import agreed
-from qstore_torch.quantum_module import Input, QuantumModule
+from qstore_torch.quantum_module import QuantumModule
 from torch import nn
 
 __all__ = ["LayerModule"]
 
-Method = str | GradientConfig | GradientMethod | NativeGradientMethod | None
-MEMORY, DEPTH = ("mean", "variance"), "acting_depth"
-"""Buffers of a `QuantumBatchNorm`, and of an `AdaptiveLayer`."""
-Kind = TypeVar("Kind", bound=Layer)
+Array = NDArray[np.float64]
 
 
 class LayerModule(QuantumModule):
@@ -55,35 +50,23 @@ class LayerModule(QuantumModule):
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
         cls.__signature__ = inspect.signature(cls.core)  # type: ignore[attr-defined]  # read by help() and editors
-        described = inspect.getdoc(cls.core) or ""
-        cls.__doc__ = described.partition("Example:")[0] + inspect.cleandoc(cls.__doc__ or "")
+        cls.__doc__ = class_text(cls.core, cls.__doc__)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__()
-        free = (
-            "weights_seed" in inspect.signature(self.core).parameters and options.get("weights_seed") is None
-        )
-        if free:
-            options["weights_seed"] = _drawn()  # torch's generator decides, as for every other layer
-        self.layer = layer = self.core(*arguments, **options)
-        if free and hasattr(layer, "weights_seed"):
-            layer.weights_seed = None  # nobody asked for this one
+        # Torch's generator decides, as for every other layer.
+        self._held = HeldLayer(self.core, arguments, options, draw=_drawn, usage=self.usage)
         self.weights = nn.ParameterDict(
-            {name: nn.Parameter(_tensor(array)) for name, array in layer.weights.items()}
+            {name: nn.Parameter(_tensor(array)) for name, array in self.layer.weights.items()}
         )
-        self._norms = _found(layer, QuantumBatchNorm)
-        for prefix, norm in self._norms.items():
-            for name in MEMORY:
-                self.register_buffer(prefix + name, _tensor(getattr(norm, name)))
-        self._growing = _found(layer, AdaptiveLayer)
-        for prefix, part in self._growing.items():
-            self.register_buffer(prefix + DEPTH, torch.tensor(part.active_depth))
-        for _, circuit in layer.circuit_layers():
-            circuit.usage = self.usage
-            backend = circuit.execution.backend
-            if backend is not None and not isinstance(backend, str):
-                plan(circuit.example(), backend.capabilities, backend.name)
-        self._checked: tuple[object, ...] | None = None
+        self._remembered = tuple(self._held.memory)
+        for name, array in self._held.memory.items():
+            self.register_buffer(name, _tensor(array))
+
+    @property
+    def layer(self) -> Layer:
+        """The layer, with the weights of the start."""
+        return self._held.layer
 
     @property
     def output_dim(self) -> int:
@@ -97,33 +80,33 @@ class LayerModule(QuantumModule):
     @property
     def gradient_method(self) -> Method:
         """How the circuits are differentiated; it may be replaced between steps."""
-        methods = [circuit.execution.gradient_method for _, circuit in self.layer.circuit_layers()]
-        return methods[0] if methods else None
+        return self._held.gradient_method
 
     @gradient_method.setter
     def gradient_method(self, method: Method) -> None:
-        for _, circuit in self.layer.circuit_layers():
-            circuit.execution = replace(circuit.execution, gradient_method=method)
+        self._held.gradient_method = method
+
+    @property
+    def backend(self) -> Backend | str | None:
+        """Where the circuits run, as it was given; may be replaced."""
+        return self._held.backend
+
+    @backend.setter
+    def backend(self, backend: Backend | str | None) -> None:
+        self._held.backend = backend
 
     @property
     def last_gradient(self) -> GradientResult | None:
         """Everything about the last backward pass; of several circuits together, under the names of this module."""
-        circuits = self.layer.circuit_layers()
-        found = [(prefix, circuit.last_gradient) for prefix, circuit in circuits]
-        known = [(prefix, gradient) for prefix, gradient in found if gradient is not None]
-        if len(known) < len(found) or not known:
-            return None
-        return known[0][1] if len(known) == 1 else _joined(known)
+        return self._held.last_gradient
 
     def reset_parameters(self) -> None:
         """Draw fresh weights by torch's generator; what normalisation remembers starts again, too."""
-        fresh = _fresh(self.layer, np.random.default_rng(_drawn()))
+        fresh = self.layer.fresh_weights(np.random.default_rng(_drawn()))
         with torch.no_grad():
             for name, weight in self.weights.items():
                 weight.copy_(torch.from_numpy(np.asarray(fresh[name])))
-            for prefix in self._norms:
-                self.get_buffer(prefix + "mean").zero_()
-                self.get_buffer(prefix + "variance").fill_(1.0)
+        self._remember(self._held.fresh_memory.values())
 
     def set_parameters(self, values: Mapping[str, ArrayLike]) -> None:
         """Replace weights by name.
@@ -143,12 +126,8 @@ class LayerModule(QuantumModule):
 
     def extra_repr(self) -> str:
         """What `print(model)` shows."""
-        config = {name: value for name, value in self.layer.get_config().items() if name != "weights_seed"}
-        circuits = self.layer.circuit_layers()
-        if circuits and "backend" not in config:
-            config["backend"] = circuits[0][1].execution.get_config().get("backend", default_backend_name())
-        shown = [f"{name}={value!r}" for name, value in config.items()]
-        return ", ".join([*shown, f"output_dim={self.output_dim}", f"n_parameters={self.n_parameters}"])
+        counts = f"output_dim={self.output_dim}, n_parameters={self.n_parameters}"
+        return f"{self._held.described()}, {counts}"
 
     def _inputs(self) -> Sequence[Input]:
         return [Input("features", (self.layer.n_features,))]
@@ -159,27 +138,15 @@ class LayerModule(QuantumModule):
     def _runner(self, dtype: torch.dtype, device: torch.device) -> _LayerRunner:
         return _LayerRunner(self, dtype, device)
 
-    def _check_gradient(self) -> None:
-        """Refuse an impossible gradient before a circuit runs; looked at once for each way to run."""
-        ways = tuple(circuit.execution for _, circuit in self.layer.circuit_layers())
-        if self._checked is None or self._checked[0] is not self.training or self._checked[1:] != ways:
-            self.layer.check_gradient(training=self.training)
-            self._checked = (self.training, *ways)
-
     def _remind(self) -> None:
         """Tell the layer what the buffers remember."""
-        for prefix, norm in self._norms.items():
-            for name in MEMORY:
-                setattr(norm, name, _array(self.get_buffer(prefix + name)))
-        for prefix, part in self._growing.items():
-            part.active_depth = int(self.get_buffer(prefix + DEPTH))
+        self._held.remind([_array(self.get_buffer(name)) for name in self._remembered])
 
-    def _remember(self) -> None:
-        """Take into the buffers what the layer learned of a batch."""
+    def _remember(self, learned: Iterable[Array]) -> None:
+        """Take into the buffers what normalisation learned of a batch."""
         with torch.no_grad():
-            for prefix, norm in self._norms.items():
-                for name in MEMORY:
-                    self.get_buffer(prefix + name).copy_(torch.from_numpy(getattr(norm, name)))
+            for name, array in zip(self._remembered, learned, strict=False):
+                self.get_buffer(name).copy_(torch.from_numpy(array))
 
 
 class _LayerRunner:
@@ -191,7 +158,7 @@ class _LayerRunner:
     def __init__(self, module: LayerModule, dtype: torch.dtype, device: torch.device) -> None:
         self._module, self.dtype, self.device = module, dtype, device
         self._training, self._names = module.training, tuple(module.weights)
-        self.rows_are_independent = not (self._training and module._norms)  # the module's own runner
+        self.rows_are_independent = not (self._training and module._held.norms)  # the module's own runner
 
     def forward(self, arrays: Arrays, wanted: tuple[bool, ...]) -> tuple[NDArray[Any], Pass]:
         agreement = self._module.agreement if True in wanted else None
@@ -204,32 +171,18 @@ class _LayerRunner:
     def backward(
         self, kept: Pass, cotangent: NDArray[Any], wanted: tuple[bool, ...]
     ) -> list[NDArray[Any] | None]:
-        found = agreed(self._module.agreement, self._differentiate, kept, cotangent, wanted[0])
-        gradients = (found.features, *(found.weights[name] for name in self._names))
-        return [each if use else None for each, use in zip(gradients, wanted, strict=True)]
+        module = self._module
+        return agreed(
+            module.agreement, module._held.backward, kept, self._names, cotangent, wanted, module.gradient_step  # as above
+        )  # fmt: skip
 
     def _run(self, arrays: Arrays, wanted: tuple[bool, ...]) -> Pass:
-        module, features = self._module, arrays[0]
-        if not np.isfinite(features).all():
-            bad = int(np.count_nonzero(~np.isfinite(features)))
-            raise BindingError(
-                f"{bad} features are NaN or infinite; check the data or the layer in front of this one."
-            )
-        differentiable = True in wanted
-        if differentiable:
-            module._check_gradient()  # as above
-        module._remind()  # as above
-        weights = dict(zip(self._names, arrays[1:], strict=True))
-        found = module.layer.forward(
-            features, weights, training=self._training, differentiable=differentiable, features=wanted[0]
-        )
-        if self._training:
-            module._remember()  # as above
-        return found
-
-    def _differentiate(self, kept: Pass, cotangent: NDArray[Any], features: bool) -> Any:
         module = self._module
-        return module.layer.backward(kept, cotangent, step=module.gradient_step, features=features)
+        module._remind()  # as above
+        found = module._held.forward(arrays, self._names, wanted, training=self._training)
+        if self._training:
+            module._remember(module._held.learned)  # as above
+        return found
 
 
 def _drawn() -> int:
@@ -237,47 +190,10 @@ def _drawn() -> int:
     return int(torch.randint(2**62, (), device="cpu"))
 
 
-def _tensor(array: NDArray[np.float64]) -> torch.Tensor:
-    return torch.tensor(array, dtype=torch.get_default_dtype())
+def _tensor(array: NDArray[Any]) -> torch.Tensor:
+    return torch.tensor(array, dtype=torch.get_default_dtype() if array.dtype.kind == "f" else None)
 
 
-def _array(tensor: torch.Tensor) -> NDArray[np.float64]:
-    array: NDArray[np.float64] = tensor.detach().to("cpu", torch.float64).numpy()
+def _array(tensor: torch.Tensor) -> Array:
+    array: Array = tensor.detach().to("cpu", torch.float64).numpy()
     return array
-
-
-def _found(layer: Layer, kind: type[Kind]) -> dict[str, Kind]:
-    """The layers of one kind, by what their names begin with."""
-    parts = [("", layer)]
-    if isinstance(layer, Sequential):
-        parts = list(zip(layer.prefixes, layer.parts, strict=True))
-    return {prefix: part for prefix, part in parts if isinstance(part, kind)}
-
-
-def _fresh(layer: Layer, random: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-    """Fresh weights of the whole layer; those of classical layers always start the same."""
-    if isinstance(layer, CircuitLayer):
-        return layer.circuit.initial_weights(random)
-    if isinstance(layer, AdaptiveLayer):
-        return layer.initial_weights(random)
-    if isinstance(layer, Sequential):
-        parts = zip(layer.prefixes, layer.parts, strict=True)
-        return {
-            prefix + name: array for prefix, part in parts for name, array in _fresh(part, random).items()
-        }
-    made: Callable[..., Layer] = type(layer)
-    return made(**layer.get_config()).weights
-
-
-def _joined(found: Sequence[tuple[str, GradientResult]]) -> GradientResult:
-    gradients = {prefix + name: array for prefix, each in found for name, array in each.gradients.items()}
-    errors = None
-    if any(each.standard_errors is not None for _, each in found):
-        errors = {name: np.zeros_like(array) for name, array in gradients.items()}
-        errors |= {
-            prefix + name: array
-            for prefix, each in found
-            for name, array in (each.standard_errors or {}).items()
-        }
-    notes = tuple(dict.fromkeys(note for _, each in found for note in each.notes))
-    return GradientResult(found[-1][1].result, gradients, errors, notes)

@@ -9,9 +9,10 @@ from typing import Any, cast
 from qstore import layers
 from qstore.errors import OptionError
 from qstore.layers import Layer, QuantumDropout
+from qstore.layers.held_layer import DEPTH
 from qstore.layers.summary import Summary
 from qstore.plugins import Backend
-from qstore_torch.layer_module import DEPTH, LayerModule
+from qstore_torch.layer_module import LayerModule
 
 __all__ = [
     "AdaptiveLayer",

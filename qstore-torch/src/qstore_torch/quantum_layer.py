@@ -6,34 +6,27 @@ Parameters of the circuit are either inputs, fed by `forward`, or weights, train
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import qstore as qs
 import torch
-from qstore.batch import BatchResult, CircuitBatch, Output
-from qstore.circuit import Parameter
-from qstore.errors import OptionError, nearest_names
-from qstore.execution import default_backend_name, execute, resolve_backend
-from qstore.gradients import Forward, GradientConfig, differentiate, forward
-from qstore.layers import Observed, basis_observables, hardware_efficient_circuit
-from qstore.plugins import Backend, GradientMethod, GradientResult, NativeGradientMethod
+from qstore.batch import Output
+from qstore.layers.agreement import agreed
+from qstore.layers.circuit_function import CircuitFunction, CircuitSource, Kept, Method, NameRule
+from qstore.layers.inputs import Input
+from qstore.layers.layer import checked_weights
+from qstore.layers.stage import INITIAL_SPREAD
+from qstore.plugins import Backend, GradientResult
 from qstore_torch.autograd import Arrays
-from qstore_torch.distributed import agreed
-from qstore_torch.quantum_module import Input, QuantumModule
+from qstore_torch.quantum_module import QuantumModule
 from torch import nn
 
 __all__ = ["QuantumLayer"]
 
-INITIAL_SPREAD = 0.1
-"""Standard deviation of fresh weights in radians: near the identity, where gradients do not vanish with the number of
-qubits (Grant et al., "An initialization strategy for addressing barren plateaus", Quantum 3, 214 (2019))."""
-
-Known = Forward | BatchResult | None
-CircuitSource = qs.QuantumCircuit | qs.Template | Callable[[int], qs.QuantumCircuit]
+TORCH = NameRule("torch", ".", "dots")
 
 
 class QuantumLayer(QuantumModule):
@@ -97,47 +90,57 @@ class QuantumLayer(QuantumModule):
         backend: Backend | str | None = None,
         shots: int | None = None,
         seed: int | None = None,
-        gradient_method: str | GradientConfig | GradientMethod | NativeGradientMethod | None = None,
+        gradient_method: Method = None,
         initial_weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         super().__init__()
-        made = _circuit(circuit, n_qubits, depth, entanglement, encoding)
-        self._template = made.freeze()
-        self._fed, weights = _split(self._template, inputs)
-        self._taken = [Input(p.name, tuple(p.shape)) for p in self._fed]
-        self._names = (*[p.name for p in self._fed], *[p.name for p in weights])
-        self._outputs = outputs or qs.Expectations(basis_observables(made.n_qubits, measurement_bases))
-        self._backend = backend
-        self.gradient_method = gradient_method
-        self._last_gradient: GradientResult | None = None
-        self._observed: Observed | None = None
-        self._shots, self._seed = shots, seed
-        _check_outputs(self._outputs)
-        self.weights = nn.ParameterDict({p.name: nn.Parameter(torch.empty(p.shape)) for p in weights})
+        self._function = CircuitFunction(
+            circuit, n_qubits=n_qubits, depth=depth, entanglement=entanglement, measurement_bases=measurement_bases,
+            encoding=encoding, inputs=inputs, outputs=outputs, backend=backend, shots=shots, seed=seed,
+            gradient_method=gradient_method, usage=self.usage, names=TORCH,
+        )  # fmt: skip
+        shapes = dict(self._function.weights)
+        self.weights = nn.ParameterDict(
+            {name: nn.Parameter(torch.empty(shape)) for name, shape in shapes.items()}
+        )
         self.reset_parameters()
         if initial_weights is not None:
-            self._set_weights(initial_weights)
-        # One row of zeros costs nothing and shows a mistake in outputs, shots or seed now rather than in training.
-        self._batch({p.name: np.ones((1, *p.shape)) for p in self._template.parameters})
+            with torch.no_grad():
+                for name, array in checked_weights(initial_weights, shapes).items():
+                    self.weights[name].copy_(torch.from_numpy(array))
 
     @property
     def circuit(self) -> qs.Template:
         """The circuit; `print(layer.circuit)` draws it."""
-        return self._template
+        return self._function.template
 
     @property
     def n_qubits(self) -> int:
         """Number of qubits."""
-        return self._template.n_qubits
+        return self._function.n_qubits
 
     @property
     def output_dim(self) -> int:
         """Size of the last axis of the output."""
-        observables = getattr(self._outputs, "observables", None)
-        if observables is not None:
-            return len(observables)
-        qubits = getattr(self._outputs, "qubits", None)
-        return 1 << (self.n_qubits if qubits is None else len(qubits))
+        return self._function.output_dim
+
+    @property
+    def backend(self) -> Backend | str | None:
+        """Where the circuits run, as it was given; may be replaced."""
+        return self._function.backend
+
+    @backend.setter
+    def backend(self, backend: Backend | str | None) -> None:
+        self._function.backend = backend
+
+    @property
+    def gradient_method(self) -> Method:
+        """How the circuit is differentiated; it may be replaced between steps."""
+        return self._function.gradient_method
+
+    @gradient_method.setter
+    def gradient_method(self, method: Method) -> None:
+        self._function.gradient_method = method
 
     def reset_parameters(self) -> None:
         """Draw fresh weights from torch's generator: normal, standard deviation 0.1 radians."""
@@ -146,55 +149,20 @@ class QuantumLayer(QuantumModule):
 
     @property
     def last_gradient(self) -> GradientResult | None:
-        return self._last_gradient
+        return self._function.last_gradient
 
     def extra_repr(self) -> str:
         """What `print(model)` shows."""
-        shapes = ", ".join(f"{p.name}{tuple(p.shape)}" for p in self._fed) or "none"
-        backend = self._backend if isinstance(self._backend, str) else getattr(self._backend, "name", None)
-        shots = "exact" if self._shots is None else f"shots={self._shots}"
-        return (
-            f"n_qubits={self.n_qubits}, inputs={shapes}, output_dim={self.output_dim}, "
-            f"n_parameters={self.n_parameters}, backend={backend or default_backend_name()!r}, {shots}"
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Wrapped methods of a backend do not travel; they are made again.
-        return {**super().__getstate__(), "_observed": None}  # type: ignore[no-untyped-call]  # torch's own
+        return self._function.described(self.n_parameters)
 
     def _inputs(self) -> Sequence[Input]:
-        return self._taken
+        return self._function.inputs
 
     def _value_dtype(self, real: torch.dtype) -> torch.dtype:
-        return real.to_complex() if isinstance(self._outputs, qs.StateVector) else real
+        return real.to_complex() if self._function.is_complex else real
 
     def _runner(self, dtype: torch.dtype, device: torch.device) -> _CircuitRunner:
         return _CircuitRunner(self, dtype, device)
-
-    def _resolved(self) -> Backend:
-        resolved = resolve_backend(self._backend)
-        if self._observed is None or self._observed.backend is not resolved:
-            self._observed = Observed(resolved, self.usage)
-        return cast("Backend", self._observed)
-
-    def _batch(self, bindings: Mapping[str, ArrayLike]) -> CircuitBatch:
-        return CircuitBatch.of(self._template, bindings, self._outputs, shots=self._shots, seed=self._seed)
-
-    def _set_weights(self, values: Mapping[str, ArrayLike]) -> None:
-        for name, value in values.items():
-            if name not in self.weights:
-                hint = nearest_names(name, list(self.weights))
-                raise OptionError(
-                    f"initial_weights names {name!r}.{hint} The weights are {list(self.weights)}."
-                )
-            tensor = torch.as_tensor(np.asarray(value))
-            if tensor.shape != self.weights[name].shape:
-                wanted = tuple(self.weights[name].shape)
-                raise OptionError(
-                    f"initial_weights[{name!r}] has shape {tuple(tensor.shape)}, the weight has {wanted}."
-                )
-            with torch.no_grad():
-                self.weights[name].copy_(tensor)
 
 
 class _CircuitRunner:
@@ -204,99 +172,19 @@ class _CircuitRunner:
 
     def __init__(self, layer: QuantumLayer, dtype: torch.dtype, device: torch.device) -> None:
         self._layer, self.dtype, self.device = layer, dtype, device
-        self.n_inputs, self._names = len(layer._fed), layer._names  # the layer's own runner
+        self._function = layer._function  # the layer's own runner
+        self.n_inputs = len(self._function.inputs)
 
-    def forward(self, arrays: Arrays, wanted: tuple[bool, ...]) -> tuple[NDArray[Any], Any]:
-        return agreed(self._layer.agreement if True in wanted else None, self._run, arrays, wanted)
+    def forward(self, arrays: Arrays, wanted: tuple[bool, ...]) -> tuple[NDArray[Any], Kept]:
+        return agreed(
+            self._layer.agreement if True in wanted else None, self._function.forward, arrays, wanted
+        )
 
-    def prepared(self, arrays: Arrays) -> tuple[CircuitBatch, None]:
-        return self._batch(arrays), None
+    def prepared(self, arrays: Arrays) -> Kept:
+        return self._function.prepared(arrays)
 
     def backward(
-        self, kept: tuple[CircuitBatch, Known], cotangent: NDArray[Any], wanted: tuple[bool, ...]
+        self, kept: Kept, cotangent: NDArray[Any], wanted: tuple[bool, ...]
     ) -> list[NDArray[Any] | None]:
-        return agreed(self._layer.agreement, self._differentiate, kept, cotangent, wanted)
-
-    def _batch(self, arrays: Arrays) -> CircuitBatch:
-        return self._layer._batch(dict(zip(self._names, arrays, strict=True)))  # as above
-
-    def _run(
-        self, arrays: Arrays, wanted: tuple[bool, ...]
-    ) -> tuple[NDArray[Any], tuple[CircuitBatch, Known]]:
-        backend, batch = self._layer._resolved(), self._batch(arrays)  # as above
-        if True in wanted:
-            passed = forward(batch, backend, self._layer.gradient_method, self._wrt(wanted))
-            return cast("NDArray[Any]", passed.result.values), (batch, passed)
-        result = execute(batch, backend)
-        return cast("NDArray[Any]", result.values), (batch, result)
-
-    def _wrt(self, wanted: tuple[bool, ...]) -> tuple[str, ...]:
-        names = self._names
-        return (
-            names
-            if False not in wanted
-            else tuple([name for name, use in zip(names, wanted, strict=True) if use])
-        )
-
-    def _differentiate(
-        self, kept: tuple[CircuitBatch, Known], cotangent: NDArray[Any], wanted: tuple[bool, ...]
-    ) -> list[NDArray[Any] | None]:
-        layer, (batch, known) = self._layer, kept
-        names = self._wrt(wanted)
-        found = differentiate(
-            batch, layer._resolved(), cotangent, layer.gradient_method, names, layer.gradient_step, known=known  # as above
-        )  # fmt: skip
-        layer._last_gradient = found  # as above
-        return [found.gradients[name] if use else None for name, use in zip(self._names, wanted, strict=True)]
-
-
-def _circuit(
-    circuit: CircuitSource | None, n_qubits: int | None, depth: int | None, entanglement: str, encoding: str
-) -> qs.QuantumCircuit | qs.Template:
-    if circuit is None:
-        if n_qubits is None or depth is None:
-            raise OptionError("Give a circuit, or n_qubits and depth for a hardware-efficient ansatz.")
-        return hardware_efficient_circuit(n_qubits, depth, entanglement=entanglement, encoding=encoding)
-    if depth is not None:
-        raise OptionError(
-            "depth belongs to the built-in ansatz; a circuit of your own has its depth already."
-        )
-    if isinstance(circuit, (qs.QuantumCircuit, qs.Template)):
-        if n_qubits not in (None, circuit.n_qubits):
-            raise OptionError(f"n_qubits={n_qubits} is given, but the circuit has {circuit.n_qubits}.")
-        return circuit
-    if not callable(circuit) or n_qubits is None:
-        raise OptionError(
-            f"circuit must be a circuit, or a function of n_qubits together with n_qubits=, got {circuit!r}."
-        )
-    made = circuit(n_qubits)
-    if not isinstance(made, (qs.QuantumCircuit, qs.Template)):
-        raise OptionError(
-            f"circuit_fn({n_qubits}) must return a QuantumCircuit, it returned {type(made).__name__}."
-        )
-    return made
-
-
-def _split(template: qs.Template, inputs: str | Sequence[str]) -> tuple[list[Parameter], list[Parameter]]:
-    names = (inputs,) if isinstance(inputs, str) else tuple(inputs)
-    by_name = {parameter.name: parameter for parameter in template.parameters}
-    for name in names:
-        if name not in by_name:
-            hint = nearest_names(name, list(by_name))
-            msg = (
-                f"The circuit has no parameter {name!r} for the input.{hint} It has {list(by_name)}; name the input "
-                "parameters with inputs=, or inputs=() if everything is a weight."
-            )
-            raise OptionError(msg)
-    dotted = [name for name in by_name if "." in name and name not in names]
-    if dotted:
-        raise OptionError(
-            f"torch does not take dots in the names of weights: {dotted}; rename the parameters."
-        )
-    return [by_name[name] for name in names], [p for p in template.parameters if p.name not in names]
-
-
-def _check_outputs(outputs: Output) -> None:
-    if not isinstance(outputs, (qs.Expectations, qs.Variance, qs.Probabilities, qs.StateVector)):
-        msg = f"A layer returns Expectations, Variance, Probabilities or StateVector, which have gradients; got {outputs!r}."
-        raise OptionError(msg)
+        layer = self._layer
+        return agreed(layer.agreement, self._function.backward, kept, cotangent, wanted, layer.gradient_step)

@@ -9,26 +9,18 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import cast
 
 import torch
 from qstore.errors import BindingError
 from qstore.layers import Usage
+from qstore.layers.agreement import FailureAgreement
+from qstore.layers.inputs import Input, check_number, leading_axes
 from qstore.plugins import GradientResult
 from qstore_torch.autograd import Call, Runner, run_call
 from torch import nn
 
-if TYPE_CHECKING:
-    from qstore_torch.distributed import Agreement
-
-__all__ = ["Input", "QuantumModule"]
-
-
-class Input(NamedTuple):
-    """A name and the shape of one sample."""
-
-    name: str
-    shape: tuple[int, ...]
+__all__ = ["QuantumModule"]
 
 
 class QuantumModule(nn.Module):
@@ -47,7 +39,7 @@ class QuantumModule(nn.Module):
         super().__init__()
         self.gradient_step = 0
         self.usage = Usage()
-        self.agreement: Agreement | None = None
+        self.agreement: FailureAgreement | None = None
 
     @property
     @abstractmethod
@@ -124,25 +116,12 @@ class QuantumModule(nn.Module):
 
 def _lead(inputs: tuple[torch.Tensor, ...], taken: Sequence[Input]) -> tuple[int, ...]:
     """The leading axes, which all inputs share."""
-    if len(inputs) != len(taken):
-        names = [each.name for each in taken]
-        raise BindingError(f"This layer takes {len(names)} input(s) {names}, got {len(inputs)}.")
-    leads = []
-    for tensor, (name, shape) in zip(inputs, taken, strict=True):
+    check_number(len(inputs), taken)
+    for tensor, each in zip(inputs, taken, strict=True):
         if not isinstance(tensor, torch.Tensor) or tensor.is_complex():
             kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-            raise BindingError(f"Input {name!r} must be a tensor of real numbers, got {kind}.")
-        split = tensor.ndim - len(shape)
-        if split < 0 or tuple(tensor.shape[split:]) != shape:
-            wanted = ", ".join(["...", *map(str, shape)])
-            raise BindingError(
-                f"Input {name!r} has shape {tuple(tensor.shape)}, this layer takes ({wanted})."
-            )
-        leads.append(tuple(tensor.shape[:split]))
-    if len(leads) > 1 and len(set(leads)) > 1:
-        names = [each.name for each in taken]
-        raise BindingError(f"The inputs {names} have the different batch axes {leads}.")
-    return leads[0] if leads else ()
+            raise BindingError(f"Input {each.name!r} must be a tensor of real numbers, got {kind}.")
+    return cast("tuple[int, ...]", leading_axes([tensor.shape for tensor in inputs], taken))
 
 
 def _common_dtype(tensors: Sequence[torch.Tensor]) -> torch.dtype:

@@ -116,9 +116,8 @@ class AdaptiveLayer(Layer):
         part, inner = given.kept
         return self._widened(await part.backward_async(inner, cotangent, step=step, features=features))
 
-    def initial_weights(self, random: np.random.Generator) -> dict[str, Array]:
-        """Fresh weights of the full depth."""
-        return self._full.circuit.initial_weights(random)
+    def fresh_weights(self, random: np.random.Generator) -> dict[str, Array]:
+        return self._full.fresh_weights(random)
 
     def circuit_layers(self) -> tuple[tuple[str, CircuitLayer], ...]:
         return (("", self._by_depth[self._active]),)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qstore.batch import BatchResult, CircuitBatch
+from qstore.errors import OptionError, nearest_names
 from qstore.execution import execute, execute_async, resolve_backend
 from qstore.gradients import (
     Forward,
@@ -45,6 +46,20 @@ class Execution:
     shots: int | None = None
     seed: int | None = None
     gradient_method: str | GradientConfig | GradientMethod | NativeGradientMethod | None = None
+
+    @classmethod
+    def of(cls, layer: str, given: Mapping[str, Any]) -> Execution:
+        """The execution of a layer from keyword arguments.
+
+        Raises:
+            OptionError: the layer takes no such argument.
+        """
+        known = [each.name for each in fields(cls)]
+        for name in given:
+            if name not in known:
+                hint = nearest_names(name, known)
+                raise OptionError(f"{layer} takes no {name!r}.{hint} Of how it runs it takes {known}.")
+        return cls(**given)
 
     def get_config(self) -> dict[str, Any]:
         """What of it is no default; a backend and a method by name."""
@@ -183,6 +198,9 @@ class CircuitLayer(Layer):
         _, _, batch, _ = self._prepared(np.full((1, self.n_features), 0.5), None, training=training)
         self._random.bit_generator.state = before  # looking draws no masks
         return batch
+
+    def fresh_weights(self, random: np.random.Generator) -> dict[str, Array]:
+        return self.circuit.initial_weights(random)
 
     def circuit_layers(self) -> tuple[tuple[str, CircuitLayer], ...]:
         return (("", self),)

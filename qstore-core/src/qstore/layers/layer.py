@@ -8,7 +8,7 @@ those who use a layer by itself. Framework layers hold the weights and call `for
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,20 +89,12 @@ class Layer(ABC):
         Raises:
             OptionError: no such weight, or another shape.
         """
-        found = {}
-        for name, value in values.items():
-            if name not in self.weights:
-                hint = nearest_names(str(name), list(self.weights))
-                raise OptionError(
-                    f"There is no weight {name!r}.{hint} This layer has {list(self.weights) or 'none'}."
-                )
-            array = np.asarray(value, dtype=np.float64)
-            if array.shape != self.weights[name].shape:
-                raise OptionError(
-                    f"Weight {name!r} has shape {array.shape}, the layer needs {self.weights[name].shape}."
-                )
-            found[name] = array.copy()
-        return found
+        return checked_weights(values, {name: array.shape for name, array in self.weights.items()})
+
+    def fresh_weights(self, random: np.random.Generator) -> dict[str, Array]:  # noqa: ARG002  # for those that draw
+        """Other weights to begin with; those of classical layers always start the same."""
+        made: Callable[..., Layer] = type(self)
+        return made(**self.get_config()).weights
 
     @abstractmethod
     def forward(
@@ -191,6 +183,26 @@ class Layer(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def checked_weights(
+    values: Mapping[str, ArrayLike], known: Mapping[str, tuple[int, ...]]
+) -> dict[str, Array]:
+    """Weights by name as float64 arrays of the known shapes; copies.
+
+    Raises:
+        OptionError: no such weight, or another shape.
+    """
+    found = {}
+    for name, value in values.items():
+        if name not in known:
+            hint = nearest_names(str(name), list(known))
+            raise OptionError(f"There is no weight {name!r}.{hint} This layer has {list(known) or 'none'}.")
+        array = np.array(value, dtype=np.float64)
+        if array.shape != known[name]:
+            raise OptionError(f"Weight {name!r} has shape {array.shape}, the layer needs {known[name]}.")
+        found[name] = array
+    return found
 
 
 def as_features(x: ArrayLike, n_features: int) -> Array:

@@ -49,7 +49,7 @@ class QuantumStageLayer(CircuitLayer):
         self._config = config
         if stage.encoding is None:
             stage.encoding = encoding_named(ALONE)
-        super().__init__((stage,), n_features, execution=Execution(**execution), weights_seed=weights_seed,
+        super().__init__((stage,), n_features, execution=Execution.of(type(self).__name__, execution), weights_seed=weights_seed,
                          feeds_forward=feeds_forward)  # fmt: skip
 
     def get_config(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from qstore.errors import OptionError
 from qstore.layers.circuit_layer import CircuitLayer
 from qstore.layers.layer import Layer, LayerGradient, Pass
@@ -114,6 +116,13 @@ class Sequential(Layer):
     def prefixes(self) -> tuple[str, ...]:
         """Of the names of the weights of each part."""
         return tuple(self._prefixes)
+
+    def fresh_weights(self, random: np.random.Generator) -> dict[str, Array]:
+        return {
+            prefix + name: array
+            for prefix, part in zip(self._prefixes, self.parts, strict=True)
+            for name, array in part.fresh_weights(random).items()
+        }
 
     def circuit_layers(self) -> tuple[tuple[str, CircuitLayer], ...]:
         return tuple(

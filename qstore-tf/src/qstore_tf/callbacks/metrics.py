@@ -12,8 +12,9 @@ from typing import Any, cast
 import keras
 
 from qstore.errors import OptionError
+from qstore.layers.reading import LayerReading
 from qstore.plugins import MetricsStore, open_store
-from qstore_tf.callbacks.reading import LayerReading, Reader
+from qstore_tf.callbacks.reading import Reader
 from qstore_tf.callbacks.tensorboard import batches_of
 
 __all__ = ["MetricsCallback", "quantum_columns"]

@@ -9,48 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from qstore.errors import OptionError
-from qstore.gradients import GradientNoise, GradientNoiseTracker
 from qstore.layers import BackendUse, Usage
+from qstore.layers.reading import LayerReading, gradient_noise
 
-__all__ = ["LayerReading", "Reader", "quantum_layers", "quantum_layers_of", "reading_of"]
-
-
-class LayerReading(NamedTuple):
-    """What one layer did since one looked last.
-
-    Attributes:
-        name: of the layer.
-        backends: by their names, what each did.
-        noise: of the last gradient of the weights; None before the first.
-    """
-
-    name: str
-    backends: Mapping[str, BackendUse]
-    noise: GradientNoise | None
-
-    @property
-    def circuits(self) -> int:
-        """Circuits on all backends, those of gradients too."""
-        return sum(use.circuits for use in self.backends.values())
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock seconds on all backends."""
-        return sum(use.seconds for use in self.backends.values())
-
-    @property
-    def queued_s(self) -> float:
-        """Seconds of waiting, of these."""
-        return sum(use.queued_s for use in self.backends.values())
-
-    @property
-    def usd(self) -> Decimal:
-        """Dollars on all backends."""
-        return sum((use.billed_usd for use in self.backends.values()), Decimal(0))
+__all__ = ["Reader", "quantum_layers", "quantum_layers_of", "reading_of"]
 
 
 class Reader:
@@ -104,21 +69,7 @@ def quantum_layers_of(model: Any) -> list[Any]:
 
 def reading_of(name: str, layer: Any, backends: Mapping[str, BackendUse]) -> LayerReading:
     """A reading with the noise of the last gradient."""
-    return LayerReading(name, backends, _noise(layer))
-
-
-def _noise(layer: Any) -> GradientNoise | None:
-    """The noise of the last gradient, of the weights where it has any of them; None before the first."""
-    last = layer.last_gradient
-    if last is None:
-        return None
-    known = {name for name in last.gradients if name in layer.named_weights}
-    names = known or set(last.gradients)
-    errors = last.standard_errors
-    return GradientNoiseTracker(window=1).update(
-        {name: array for name, array in last.gradients.items() if name in names},
-        None if errors is None else {name: array for name, array in errors.items() if name in names},
-    )
+    return LayerReading(name, backends, gradient_noise(layer.last_gradient, layer.named_weights))
 
 
 def _copy(usage: Usage) -> dict[str, BackendUse]:

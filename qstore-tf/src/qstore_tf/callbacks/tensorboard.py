@@ -9,8 +9,9 @@ from typing import Any
 import keras
 
 from qstore.errors import OptionError
-from qstore_tf.callbacks.reading import LayerReading, Reader
-from qstore_tf.tensorboard import EventFile, tagged
+from qstore.layers.reading import LayerReading
+from qstore_tf.callbacks.reading import Reader
+from qstore_tf.tensorboard import EventFile
 
 __all__ = ["QuantumTensorBoard"]
 
@@ -84,7 +85,7 @@ class QuantumTensorBoard(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         if self._reader is None or self._writer is None:
             return
         for reading in self._reader.read():
-            for tag, number in tagged(reading).items():
+            for tag, number in reading.tagged.items():
                 self._writer.add_scalar(tag, number, step)
         self._writer.flush()
 
