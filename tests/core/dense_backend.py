@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A dense reference backend: slow, short, and with its own idea of everything, so that it can judge.
 
-Density matrices throughout, one gate at a time, by full 2**n matrices that `embedded` builds entry by entry.
+Density matrices throughout, one gate at a time.
 """
 
 import asyncio
+from functools import cache
 
 import numpy as np
 
@@ -28,17 +29,28 @@ PAULIS = {
 }
 
 
+@cache
+def places(qubits, n):
+    """The index of every outcome of n qubits, (outcomes of the others, outcomes of these), the first least significant."""
+    rest = [q for q in range(n) if q not in qubits]
+
+    def spread(count, onto):
+        return np.array([sum((number >> i & 1) << q for i, q in enumerate(onto)) for number in range(count)])
+
+    return spread(1 << len(rest), rest)[:, None] + spread(1 << len(qubits), qubits)
+
+
+def applied(matrix, qubits, n, columns):
+    """A matrix on some of n qubits times columns (2**n, m)."""
+    at = places(tuple(qubits), n)
+    result = np.empty(columns.shape, dtype=complex)
+    result[at] = matrix @ columns[at]
+    return result
+
+
 def embedded(matrix, qubits, n):
     """The matrix on some qubits of n, its first qubit the least significant bit of its index."""
-    result = np.zeros((1 << n, 1 << n), dtype=complex)
-    rest = [q for q in range(n) if q not in qubits]
-    for other in range(1 << len(rest)):
-        base = sum((other >> i & 1) << q for i, q in enumerate(rest))
-        index = [
-            base + sum((local >> i & 1) << q for i, q in enumerate(qubits)) for local in range(len(matrix))
-        ]
-        result[np.ix_(index, index)] = matrix
-    return result
+    return applied(matrix, qubits, n, np.eye(1 << n))
 
 
 def pauli_matrix(observable, n):
@@ -57,7 +69,7 @@ def unitary(circuit, bindings=None):
     """The 2**n unitary of a circuit."""
     total = np.eye(1 << circuit.n_qubits, dtype=complex)
     for op in circuit.operations:
-        total = embedded(_matrix(op, bindings or {}), op.qubits, circuit.n_qubits) @ total
+        total = applied(_matrix(op, bindings or {}), op.qubits, circuit.n_qubits, total)
     return total
 
 
@@ -77,8 +89,8 @@ def density(circuit, bindings=None):
             steps = list(op.operators() if op.unitary else op.spec.kraus(angles))
         else:
             steps = [_matrix(op, bindings)]
-        full = [embedded(step, op.qubits, n) for step in steps]
-        rho = sum(step @ rho @ step.conj().T for step in full)
+        half = [applied(step, op.qubits, n, rho).conj().T for step in steps]
+        rho = sum(applied(step, op.qubits, n, each) for step, each in zip(steps, half, strict=True)).conj().T
     return rho
 
 

@@ -13,6 +13,7 @@ import qstore as qs
 from load.backends import Delayed, DelayedMany, Idle
 from qstore.errors import CapabilityError
 from qstore.execution import AsyncQuantumExecutor, execute
+from qstore.execution.executor import waking
 
 ROUNDING = 1e-12
 O = [qs.Z(0) @ qs.Z(1) + 0.5 * qs.X(0), qs.Y(1)]  # noqa: E741  # an observable
@@ -138,7 +139,8 @@ def test_twenty_circuits_from_as_many_coroutines_are_one_request():
     assert backend.sizes == [20]
 
 
-def test_twenty_circuits_from_a_thread_without_a_loop_are_one_request():
+def test_twenty_circuits_from_a_thread_without_a_loop_are_one_request(monkeypatch):
+    monkeypatch.setattr(waking, "LINGER_S", 30.0)  # a busy machine may stop this thread for milliseconds
     backend = Delayed(0.01)
     with AsyncQuantumExecutor(backend).sync as executor:
         handles = [executor.submit(one(t)) for t in range(20)]
