@@ -92,7 +92,7 @@ def quantum_metrics(model: Any) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for name, layer in quantum_layers(model):
-        found |= reading_of(name, layer, layer.usage.take().backends).tagged
+        found |= reading_of(name, layer, layer.usage.take()).tagged
     return found
 
 

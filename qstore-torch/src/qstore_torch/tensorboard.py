@@ -33,14 +33,26 @@ def quantum_metrics(model: nn.Module) -> dict[str, float]:
         >>> metrics["quantum/QuantumFeatureExtractor/gradient_variance"] > 0
         True
     """
+    return {tag: number for each in readings(model) for tag, number in each.tagged.items()}
+
+
+def readings(model: nn.Module) -> list[LayerReading]:
+    """What each quantum layer did since it was last asked.
+
+    Raises:
+        OptionError: the model has no quantum layer.
+    """
     layers = [(name, each) for name, each in model.named_modules() if isinstance(each, QuantumModule)]
     if not layers:
         raise OptionError("The model has no quantum layer, so there is nothing to log.")
-    found: dict[str, float] = {}
-    for name, layer in layers:
-        noise = gradient_noise(layer.last_gradient, layer.weights)
-        found |= LayerReading(name or type(layer).__name__, layer.usage.take().backends, noise).tagged
-    return found
+    return [
+        LayerReading(
+            name or type(layer).__name__,
+            layer.usage.take(),
+            gradient_noise(layer.last_gradient, layer.weights),
+        )
+        for name, layer in layers
+    ]
 
 
 def log_quantum_metrics(writer: ScalarWriter, model: nn.Module, step: int) -> dict[str, float]:

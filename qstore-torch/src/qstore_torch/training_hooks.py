@@ -24,9 +24,10 @@ from torch.optim import Optimizer
 
 from qstore.errors import NotStored, OptionError, QStoreError
 from qstore.execution.random_state import capture_random_state, restore_random_state
+from qstore.layers.reading import quantum_columns, together
 from qstore.plugins import open_store
 from qstore_torch.layer_module import LayerModule
-from qstore_torch.tensorboard import quantum_metrics
+from qstore_torch.tensorboard import readings
 from torch import nn
 
 __all__ = ["CheckpointHook", "MetricsHook"]
@@ -262,30 +263,10 @@ class MetricsHook(_Hook):
         if self._optimizer is not None:
             row["learning_rate"] = float(self._optimizer.param_groups[0]["lr"])
         if self._model is not None:
-            row |= _quantum_row(quantum_metrics(self._model))
+            found = readings(self._model)
+            row |= quantum_columns(together(found), [each.noise for each in found])
         self.store.log({**row, **(metrics or {})})
         return True
-
-
-def _quantum_row(found: Mapping[str, float]) -> dict[str, Any]:
-    """What all layers did together, by the standard names of columns."""
-
-    def total(name: str) -> float:
-        return math.fsum(value for tag, value in found.items() if tag.endswith(f"/{name}"))
-
-    circuits, seconds = int(total("circuits")), total("seconds")
-    row = {"circuits": circuits, "circuit_time_s": seconds, "cost_usd": total("dollars")}
-    if seconds > 0:
-        row["circuits_per_s"] = circuits / seconds
-    backends = sorted({tag.partition("/backends/")[2] for tag in found if "/backends/" in tag})
-    named: dict[str, Any] = {"backend": "+".join(backends)} if backends else {}
-    if any(tag.endswith("/gradient_norm") for tag in found):
-        squares = (value**2 for tag, value in found.items() if tag.endswith("/gradient_norm"))
-        named |= {
-            "quantum_gradient_norm": math.sqrt(math.fsum(squares)),
-            "gradient_variance": total("gradient_variance"),
-        }
-    return {**row, **named}
 
 
 def _is_quantum(model: nn.Module) -> bool:

@@ -5,14 +5,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from qstore.gradients import GradientNoise, GradientNoiseTracker
-from qstore.layers.usage import BackendUse
+from qstore.layers.usage import Usage
 from qstore.plugins import GradientResult
 
-__all__ = ["LayerReading", "ScalarWriter", "gradient_noise", "write_scalars"]
+__all__ = [
+    "LayerReading",
+    "ScalarWriter",
+    "gradient_noise",
+    "quantum_columns",
+    "sums",
+    "together",
+    "write_scalars",
+]
 
 
 class LayerReading(NamedTuple):
@@ -20,49 +27,25 @@ class LayerReading(NamedTuple):
 
     Attributes:
         name: of the layer.
-        backends: by their names, what each did.
+        usage: what each backend did.
         noise: of the last gradient of the weights; None before the first.
     """
 
     name: str
-    backends: Mapping[str, BackendUse]
+    usage: Usage
     noise: GradientNoise | None
-
-    @property
-    def circuits(self) -> int:
-        """Circuits on all backends, those of gradients too."""
-        return sum(use.circuits for use in self.backends.values())
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock seconds on all backends."""
-        return sum(use.seconds for use in self.backends.values())
-
-    @property
-    def queued_s(self) -> float:
-        """Seconds of waiting, of these."""
-        return sum(use.queued_s for use in self.backends.values())
-
-    @property
-    def usd(self) -> Decimal:
-        """Dollars on all backends."""
-        return sum((use.billed_usd for use in self.backends.values()), Decimal(0))
 
     @property
     def tagged(self) -> dict[str, float]:
         """The numbers by tag, without those that are unknown or infinite.
 
         Example:
-            >>> LayerReading("readout", {}, None).tagged["quantum/readout/circuits"]
+            >>> LayerReading("readout", Usage(), None).tagged["quantum/readout/circuits"]
             0.0
         """
         start = f"quantum/{self.name}/"
-        found = {
-            start + "circuits": float(self.circuits),
-            start + "seconds": self.seconds,
-            start + "dollars": float(self.usd),
-        }
-        for backend, use in self.backends.items():
+        found = {start + name: number for name, number in sums(self.usage).items()}
+        for backend, use in self.usage.backends.items():
             found[f"{start}backends/{backend}"] = float(use.circuits)
         if self.noise is not None:
             found |= {
@@ -71,6 +54,58 @@ class LayerReading(NamedTuple):
                 start + "gradient_snr": self.noise.signal_to_noise,
             }
         return {tag: number for tag, number in found.items() if math.isfinite(number)}
+
+
+def sums(usage: Usage) -> dict[str, float]:
+    """Circuits, seconds and dollars on all backends, by the ends of their tags."""
+    return {"circuits": float(usage.circuits), "seconds": usage.seconds, "dollars": float(usage.billed_usd)}
+
+
+def together(readings: Iterable[LayerReading]) -> Usage:
+    """What all layers did."""
+    total = Usage()
+    for each in readings:
+        total.add(each.usage)
+    return total
+
+
+def quantum_columns(usage: Usage, noises: Iterable[GradientNoise | None]) -> dict[str, Any]:
+    """The standard columns of metrics for what layers did together; what is unknown is left out.
+
+    Args:
+        usage: of all of them.
+        noises: of the last gradients of each; None where there was none.
+
+    Returns:
+        "backend" (names), "circuits", "circuit_time_s", "circuits_per_s", "queue_time_s", "cost_usd"; of the gradients
+        "gradient_variance", "gradient_snr" and "quantum_gradient_norm".
+
+    Example:
+        >>> from qstore.layers import BackendUse
+        >>> use = BackendUse(calls=2, circuits=10, seconds=0.5)
+        >>> quantum_columns(Usage({"statevector": use}), [])["circuits_per_s"]
+        20.0
+    """
+    row: dict[str, Any] = {
+        "circuits": usage.circuits,
+        "circuit_time_s": usage.seconds,
+        "queue_time_s": usage.queued_s,
+        "cost_usd": float(usage.billed_usd),
+    }
+    if names := sorted(name for name, use in usage.backends.items() if use.calls):
+        row["backend"] = ", ".join(names)
+    if usage.seconds > 0:
+        row["circuits_per_s"] = usage.circuits / usage.seconds
+    known = [each for each in noises if each is not None]
+    if known:
+        # Variances and squares of norms of separate weights add up.
+        variance, square = (
+            math.fsum(each.variance for each in known),
+            math.fsum(each.norm**2 for each in known),
+        )
+        row |= {"quantum_gradient_norm": math.sqrt(square), "gradient_variance": variance}
+        row["gradient_snr"] = math.inf if variance == 0 else math.sqrt(max(square - variance, 0.0) / variance)
+    return row
 
 
 class ScalarWriter(Protocol):

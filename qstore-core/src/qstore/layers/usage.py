@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -35,6 +35,26 @@ class BackendUse:
     queued_s: float = 0.0
     billed_usd: Decimal = Decimal(0)
 
+    def add(self, other: BackendUse) -> None:
+        """Count what another one did as well."""
+        self.calls += other.calls
+        self.circuits += other.circuits
+        self.seconds += other.seconds
+        self.queued_s += other.queued_s
+        self.billed_usd += other.billed_usd
+
+    def since(self, before: BackendUse) -> BackendUse:
+        """What was added; all of it where somebody has emptied the counts in between."""
+        if self.calls < before.calls or self.circuits < before.circuits:
+            return self
+        return BackendUse(
+            calls=self.calls - before.calls,
+            circuits=self.circuits - before.circuits,
+            seconds=self.seconds - before.seconds,
+            queued_s=self.queued_s - before.queued_s,
+            billed_usd=self.billed_usd - before.billed_usd,
+        )
+
 
 @dataclass(slots=True)
 class Usage:
@@ -52,13 +72,18 @@ class Usage:
 
     @property
     def circuits(self) -> int:
-        """Circuits on all backends."""
+        """Circuits on all backends, those of gradients too."""
         return sum(use.circuits for use in self.backends.values())
 
     @property
     def seconds(self) -> float:
-        """Seconds on all backends."""
+        """Wall-clock seconds on all backends."""
         return sum(use.seconds for use in self.backends.values())
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of waiting, of these."""
+        return sum(use.queued_s for use in self.backends.values())
 
     @property
     def billed_usd(self) -> Decimal:
@@ -69,6 +94,22 @@ class Usage:
         """What there is so far; counting starts again."""
         taken, self.backends = Usage(self.backends), {}
         return taken
+
+    def copy(self) -> Usage:
+        """The counts as they are now; a thread may be adding to them."""
+        return Usage({name: replace(use) for name, use in list(self.backends.items())})
+
+    def add(self, other: Usage) -> None:
+        """Count what others did as well."""
+        for name, use in other.backends.items():
+            self.backends.setdefault(name, BackendUse()).add(use)
+
+    def since(self, before: Usage) -> Usage:
+        """What was added, without the backends that did nothing."""
+        added = {
+            name: use.since(before.backends.get(name, BackendUse())) for name, use in self.backends.items()
+        }
+        return Usage({name: use for name, use in added.items() if use.calls})
 
     def record(self, results: Sequence[BatchResult], circuits: int, seconds: float) -> None:
         """Count one call; its results name the backend."""

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
 from qstore.batch import BatchResult
 from qstore.errors import OptionError
-from qstore.gradients import GradientNoiseTracker
+from qstore.layers.reading import gradient_noise, quantum_columns
 from qstore.layers.usage import Usage
 from qstore_storage.metrics.rows import QuantumMetrics
 
@@ -52,26 +51,21 @@ def quantum_metrics_of(source: Any, *more: Any, circuit: Any = None, **known: An
             known.setdefault("n_qubits", each.n_qubits)
             continue
         for layer in _layers(each):
-            _add(usage, layer.usage.take())
-            noise = _noise(layer)
-            if noise is not None:
-                noises.append(noise)
+            usage.add(layer.usage.take())
+            last = getattr(layer, "last_gradient", None)
+            if last is not None:
+                weights = (
+                    getattr(layer, "named_weights", None) or layer.weights
+                )  # Keras' own `weights` is a list
+                noises.append(gradient_noise(last, weights))
     if circuit is not None:
         known = {
             "n_qubits": circuit.n_qubits,
             "circuit_depth": circuit.depth(),
             "entangling_gates": circuit.count_two_qubit_gates(),
         } | known
-    counted = {
-        "backend": _backend(usage),
-        "circuits": usage.circuits,
-        "circuit_time_s": usage.seconds,
-        "circuits_per_s": usage.circuits / usage.seconds if usage.seconds > 0 else None,
-        "queue_time_s": sum(use.queued_s for use in usage.backends.values()),
-        "cost_usd": float(usage.billed_usd),
-        "shots": shots or None,
-    }
-    return QuantumMetrics(**(counted | _gradient(noises) | known))
+    counted = quantum_columns(usage, noises) | {"shots": shots or None}
+    return QuantumMetrics(**(counted | known))
 
 
 def _rows(result: BatchResult) -> int:
@@ -82,11 +76,6 @@ def _rows(result: BatchResult) -> int:
         if result.values is not None
         else 0
     )
-
-
-def _backend(usage: Usage) -> str | None:
-    """The names of the backends that ran circuits."""
-    return ", ".join(sorted(name for name, use in usage.backends.items() if use.calls)) or None
 
 
 def _layers(source: Any) -> list[Any]:
@@ -108,43 +97,3 @@ def _layers(source: Any) -> list[Any]:
             f"{type(source).__name__} has no quantum layers and is no BatchResult, so there is nothing to count."
         )
     return layers
-
-
-def _add(total: Usage, part: Usage) -> None:
-    for name, use in part.backends.items():
-        mine = total.backends.get(name)
-        if mine is None:
-            total.backends[name] = use
-            continue
-        mine.calls += use.calls
-        mine.circuits += use.circuits
-        mine.seconds += use.seconds
-        mine.queued_s += use.queued_s
-        mine.billed_usd += use.billed_usd
-
-
-def _noise(layer: Any) -> Any:
-    """Noise of the last gradient of a layer's weights, where it keeps it; None before the first."""
-    last = getattr(layer, "last_gradient", None)
-    if last is None:
-        return None
-    weights = getattr(layer, "named_weights", None) or layer.weights  # Keras' own `weights` is a list
-    names = [name for name in last.gradients if name in weights] or list(last.gradients)
-    errors = last.standard_errors
-    return GradientNoiseTracker(window=1).update(
-        {name: last.gradients[name] for name in names},
-        None if errors is None else {name: errors[name] for name in names},
-    )
-
-
-def _gradient(noises: list[Any]) -> dict[str, float | None]:
-    """Norm, variance and signal-to-noise of the gradients of all layers together."""
-    if not noises:
-        return {}
-    norm = math.hypot(*(noise.norm for noise in noises))
-    variance = math.fsum(noise.variance for noise in noises)
-    signal = math.fsum(max(noise.norm**2 - noise.variance, 0.0) for noise in noises)
-    if variance == 0:
-        return {"quantum_gradient_norm": norm, "gradient_variance": 0.0, "gradient_snr": math.inf}
-    snr = math.sqrt(signal / variance)  # NaN where the variance is not known
-    return {"quantum_gradient_norm": norm, "gradient_variance": variance, "gradient_snr": snr}

@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import keras
 
 from qstore.errors import OptionError
-from qstore.layers.reading import LayerReading
+from qstore.layers.reading import quantum_columns, together
 from qstore.plugins import MetricsStore, open_store
 from qstore_tf.callbacks.reading import Reader
 from qstore_tf.callbacks.tensorboard import batches_of
 
-__all__ = ["MetricsCallback", "quantum_columns"]
+__all__ = ["MetricsCallback"]
 
 WORDS = {"loss": "train_loss", "accuracy": "train_accuracy"}
 """Keras' words that are other ones in the columns that every run has."""
@@ -36,7 +35,7 @@ class MetricsCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     A row has "step" (batches so far, from 1), "epoch" (from 1), what Keras reports ("loss" as "train_loss", "val_loss", other
     metrics under their names), "batch_time_s" (the mean since the row before) and, where the model has quantum layers, the
-    columns of `quantum_columns`. Rows of epochs have "learning_rate" and validation as well.
+    columns of `qstore.layers.reading.quantum_columns`. Rows of epochs have "learning_rate" and validation as well.
 
     Args:
         path: the folder of the run.
@@ -133,7 +132,8 @@ class MetricsCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             row["batch_time_s"] = self._time_s / self._timed
         self._time_s, self._timed = 0.0, 0
         if self._reader is not None:
-            row |= quantum_columns(self._reader.read())
+            readings = self._reader.read()
+            row |= quantum_columns(together(readings), [each.noise for each in readings])
         self._opened(row, reported).log(row)
 
     def _opened(self, row: Mapping[str, Any], reported: Iterable[str]) -> MetricsStore:
@@ -148,41 +148,6 @@ class MetricsCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             columns = {**LATER, **validation, **kinds, **self._columns}
             self._store = open_store(self._name, path=self.path, columns=columns, **self._options)
         return cast("MetricsStore", self._store)
-
-
-def quantum_columns(readings: Sequence[LayerReading]) -> dict[str, Any]:
-    """The columns of what all quantum layers did together; what is unknown is left out.
-
-    Returns:
-        "backend" (names), "circuits", "circuit_time_s", "circuits_per_s", "queue_time_s", "cost_usd"; of the last gradients
-        of all layers "gradient_variance", "gradient_snr" and "quantum_gradient_norm".
-
-    Example:
-        >>> from qstore.layers import BackendUse
-        >>> use = BackendUse(calls=2, circuits=10, seconds=0.5)
-        >>> quantum_columns([LayerReading("layer", {"statevector": use}, None)])["circuits_per_s"]
-        20.0
-    """
-    names = sorted({name for each in readings for name in each.backends})
-    circuits = sum(each.circuits for each in readings)
-    seconds = sum(each.seconds for each in readings)
-    row: dict[str, Any] = {
-        "circuits": circuits,
-        "circuit_time_s": seconds,
-        "queue_time_s": sum(each.queued_s for each in readings),
-        "cost_usd": float(sum(each.usd for each in readings)),
-    }
-    if names:
-        row["backend"] = ", ".join(names)
-    if seconds > 0:
-        row["circuits_per_s"] = circuits / seconds
-    noises = [each.noise for each in readings if each.noise is not None]
-    if noises:
-        # Variances and squares of norms of separate weights add up.
-        variance, square = sum(each.variance for each in noises), sum(each.norm**2 for each in noises)
-        row |= {"quantum_gradient_norm": math.sqrt(square), "gradient_variance": variance}
-        row["gradient_snr"] = math.inf if variance == 0 else math.sqrt(max(square - variance, 0.0) / variance)
-    return row
 
 
 def _column(name: str) -> str:

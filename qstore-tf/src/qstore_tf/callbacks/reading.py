@@ -7,12 +7,10 @@ several callbacks of one training each see everything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from qstore.errors import OptionError
-from qstore.layers import BackendUse, Usage
+from qstore.layers import Usage
 from qstore.layers.reading import LayerReading, gradient_noise
 
 __all__ = ["Reader", "quantum_layers", "quantum_layers_of", "reading_of"]
@@ -30,17 +28,15 @@ class Reader:
 
     def __init__(self, model: Any) -> None:
         self.layers = quantum_layers(model)
-        self._seen = {name: _copy(layer.usage) for name, layer in self.layers}
+        self._seen = {name: layer.usage.copy() for name, layer in self.layers}
 
     def read(self) -> list[LayerReading]:
         """What happened since the last time, per layer."""
         found = []
         for name, layer in self.layers:
-            now = _copy(layer.usage)
-            backends = {backend: _since(self._seen[name].get(backend), use) for backend, use in now.items()}
+            now = layer.usage.copy()
+            found.append(reading_of(name, layer, now.since(self._seen[name])))
             self._seen[name] = now
-            used = {backend: use for backend, use in backends.items() if use.calls}
-            found.append(reading_of(name, layer, used))
         return found
 
 
@@ -67,24 +63,6 @@ def quantum_layers_of(model: Any) -> list[Any]:
     return [layer for layer in layers if isinstance(getattr(layer, "usage", None), Usage)]
 
 
-def reading_of(name: str, layer: Any, backends: Mapping[str, BackendUse]) -> LayerReading:
+def reading_of(name: str, layer: Any, usage: Usage) -> LayerReading:
     """A reading with the noise of the last gradient."""
-    return LayerReading(name, backends, gradient_noise(layer.last_gradient, layer.named_weights))
-
-
-def _copy(usage: Usage) -> dict[str, BackendUse]:
-    """The counts as they are now; a thread may be adding to them."""
-    return {name: replace(use) for name, use in list(usage.backends.items())}
-
-
-def _since(before: BackendUse | None, now: BackendUse) -> BackendUse:
-    """What was added; all of it where somebody else has emptied the counts in between."""
-    if before is None or now.calls < before.calls or now.circuits < before.circuits:
-        return now
-    return BackendUse(
-        calls=now.calls - before.calls,
-        circuits=now.circuits - before.circuits,
-        seconds=now.seconds - before.seconds,
-        queued_s=now.queued_s - before.queued_s,
-        billed_usd=now.billed_usd - before.billed_usd,
-    )
+    return LayerReading(name, usage, gradient_noise(layer.last_gradient, layer.named_weights))

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from qstore.errors import OptionError
-from qstore.layers.reading import LayerReading
+from qstore.layers.reading import sums, together
 from qstore_tf.callbacks.reading import Reader
 from qstore_tf.tensorboard import EventFile
 
@@ -66,8 +66,7 @@ class QuantumTensorBoard(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             self._write(epoch)
         if self._sums is None or self._writer is None:
             return
-        readings = self._sums.read()
-        for name, number in _sums(readings).items():
+        for name, number in sums(together(self._sums.read())).items():
             self._writer.add_scalar(f"quantum_epoch/{name}", number, epoch)
         self._writer.flush()
 
@@ -104,11 +103,3 @@ def batches_of(update_freq: str | int) -> int | None:
             f'update_freq must be "epoch", "batch" or a number of batches from 1, got {update_freq!r}.'
         )
     return update_freq
-
-
-def _sums(readings: list[LayerReading]) -> dict[str, float]:
-    return {
-        "circuits": float(sum(each.circuits for each in readings)),
-        "seconds": sum(each.seconds for each in readings),
-        "dollars": float(sum(each.usd for each in readings)),
-    }
