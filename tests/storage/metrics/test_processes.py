@@ -59,8 +59,6 @@ def _in_a_child(logger, answers):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-# JAX says so at every fork, where an earlier test has loaded it.
-@pytest.mark.filterwarnings("ignore:os.fork\\(\\) was called:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_a_forked_child_is_told_to_make_its_own(tmp_path):
     context = multiprocessing.get_context("fork")

@@ -189,8 +189,6 @@ def test_threads_may_share_a_handle(embedded, rng):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
-# JAX says so at every fork, where an earlier test has loaded it.
-@pytest.mark.filterwarnings("ignore:os.fork\\(\\) was called:RuntimeWarning")
 def test_a_forked_child_opens_the_file_anew(embedded, rng):
     states = filled(embedded, rng, 20)
     embedded.find_similar(states[0])
