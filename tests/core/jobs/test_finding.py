@@ -51,6 +51,27 @@ def test_a_job_that_is_listed_late_is_found(bench):
     assert b.clock.now >= 30
 
 
+def test_a_request_that_took_long_is_looked_for_as_long_as_any_other(bench):
+    """The time since it was written down says nothing: the service accepted it a moment ago."""
+    b = bench(lag_s=10.0, submit=["accepted, lost"])
+    b.service.latency_s = 40.0
+    b.service.after["accept"] = lambda: setattr(b.service, "latency_s", 0.0)
+    b.run(job(), on_ambiguous="resubmit", settle_s=30.0)
+    assert b.billed(job()) == 1
+    assert b.service.calls["submit"] == 1
+
+
+def test_a_request_that_took_long_before_its_process_died_is_looked_for_too(bench):
+    b = bench(lag_s=10.0)
+    b.journal.claim([job()]).result()
+    b.journal.record(job().tag, JobState.SENT, sent_server_s=b.server.clock()).result()
+    b.clock.now += 40.0
+    b.server.accept(job().tag, {})
+    b.restart()
+    b.run(job(), on_ambiguous="resubmit", settle_s=30.0)
+    assert b.billed(job()) == 1
+
+
 @pytest.mark.parametrize("paid", [True, False])
 def test_a_job_that_is_not_found_is_held_if_it_costs_money_and_else_sent_again(bench, paid):
     b = bench(submit=["lost"])

@@ -75,7 +75,9 @@ class Course:
         self.row, self.job = await send(self.desk, self.request, self.row, self.deadline, self.sending)
 
     async def _search(self) -> None:
-        self.row, self.job = await search(self.desk, self.request, self.row, self.deadline)
+        self.row, self.job = await search(
+            self.desk, self.request, self.row, self.deadline, sent_now=not self.sent_before
+        )
         if self.job is not None:
             self.adopted = True
         else:

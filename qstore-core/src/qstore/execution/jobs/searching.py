@@ -22,14 +22,18 @@ __all__ = ["drop_duplicates", "search"]
 log = logging.getLogger(__name__)
 
 MARGIN_S = 300.0
-"""How much earlier than it was sent a job is looked for, for clocks that differ."""
+"""How much earlier than it was sent a job is looked for, for clocks that differ; and how long a request may take."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 15.0
 
 
 async def search(
-    desk: Desk, request: JobRequest, row: JobRow, deadline: Deadline
+    desk: Desk, request: JobRequest, row: JobRow, deadline: Deadline, *, sent_now: bool = False
 ) -> tuple[JobRow, RemoteJob | None]:
     """Find a job that was sent, or decide what is to become of it.
+
+    Args:
+        desk, request, row, deadline: the job and what it is handled with.
+        sent_now: whether the caller sent it, so that the service may have accepted it a moment ago.
 
     Returns:
         Its row, ACCEPTED with what the service says of it; or AMBIGUOUS, to be sent again.
@@ -39,7 +43,7 @@ async def search(
         StillRunning: the deadline comes first.
         TransportError: the service cannot be asked.
     """
-    settled = _has_settled(desk, row)
+    settled = not sent_now and _has_settled(desk, row)
     if row.state is JobState.SENT:
         row = await written(desk.journal.record(row.tag, JobState.AMBIGUOUS, "its fate is not known"))
     known = {other.job_id for other in await written(desk.journal.others(row.tag))}
@@ -100,11 +104,14 @@ async def cancel_duplicates(desk: Desk, row: JobRow, jobs: Sequence[RemoteJob]) 
 
 
 def _has_settled(desk: Desk, row: JobRow) -> bool:
-    """Whether enough time has passed since a job was sent by a process that is dead, by the server's clock."""
+    """Whether enough time has passed since a job was sent by a process that is dead, by the server's clock.
+
+    What is known is when the process wrote down that it was going to send it: its request may have taken long.
+    """
     now_s = desk.server_time_s()
     if row.submissions != 1 or now_s is None or row.sent_server_s is None:
         return False
-    return now_s - row.sent_server_s >= desk.settle_s
+    return now_s - row.sent_server_s >= desk.settle_s + MARGIN_S
 
 
 def _oldest(jobs: Sequence[RemoteJob]) -> tuple[RemoteJob, list[RemoteJob]]:
