@@ -141,6 +141,12 @@ def test_no_run_is_an_error_that_says_so(tmp_path, capsys, command):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_runs_names_them(run, capsys):
+    code, _, err = said(capsys, "metrics", run.parent)
+    assert code == 1
+    assert f"There is one in {run.name}." in err
+
+
 class Page(HTMLParser):
     """Tags, attributes and text of a page; open tags match."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from qstore.errors import NotStored, StorageError
+from qstore.errors import StorageError
 from qstore_storage.metrics.parts import list_parts
 from qstore_storage.metrics.rank_store import RankStore
 from qstore_storage.metrics.run_folder import RunFolder
@@ -54,9 +54,7 @@ def compact(path: str | os.PathLike[str]) -> Compacted:
         (3, 1)
     """
     folder = RunFolder(path)
-    schema = folder.schema()
-    if schema is None:
-        raise NotStored(f"There is no run in {str(path)!r}: it has no schema.json.")
+    schema = folder.written_schema()
     before = len(list_parts(folder)[0])
     done, skipped, reports, rolled = [], {}, [], 0
     ranks = sorted({*folder.ranks(), *(part.rank for part in list_parts(folder)[0])})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from qstore.errors import NotStored, OptionError, StorageError, nearest_names
+from qstore.errors import OptionError, StorageError, nearest_names
 from qstore_storage.metrics.parts import (
     Part,
     arrow_schema,
@@ -60,16 +60,11 @@ class MetricsReader:
         if damaged not in DAMAGED:
             raise OptionError(f"damaged is 'raise' or 'skip', got {damaged!r:.60}.")
         self._folder, self._skips = RunFolder(path), damaged == "skip"
-        schema = self._folder.schema()
-        if schema is None:
-            raise NotStored(
-                f"There is no run in {str(path)!r}: it has no schema.json, which the first row of a run makes."
-            )
-        self.schema: Schema = schema
+        self.schema: Schema = self._folder.written_schema()
         self.problems: list[str] = []
         self.dropped = 0
         self._rolled: dict[int, int] = {}
-        self._arrow = arrow_schema(schema)
+        self._arrow = arrow_schema(self.schema)
 
     @property
     def path(self) -> Path:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from qstore.errors import OptionError, SchemaError, StorageError
+from qstore.errors import NotStored, OptionError, SchemaError, StorageError
 from qstore_storage.durable import sync_descriptor, sync_folder
 from qstore_storage.exclusive import exclusively
 from qstore_storage.metrics.schema import KINDS, MAX_COLUMNS, Column, Schema
@@ -24,6 +24,8 @@ FORMAT = 1
 _MAX_SCHEMA_BYTES = 1 << 20
 _JOURNAL = re.compile(r"rank-(\d{1,5})\.sqlite")
 MAX_RANK = 99_999
+_NAMED = 5
+"""So many runs below a folder that is none are named."""
 
 
 class RunFolder:
@@ -89,6 +91,22 @@ class RunFolder:
         except ValueError as exc:
             raise StorageError(f"The columns of the run cannot be read: {exc}") from exc
         return _read_schema(raw, self.schema_file)
+
+    def written_schema(self) -> Schema:
+        """The pinned schema of a run that has rows.
+
+        Raises:
+            NotStored: there is no run; one that lies a folder deeper is named.
+            StorageError: the file cannot be read or is damaged.
+        """
+        schema = self.schema()
+        if schema is None:
+            below = sorted(file.parent.name for file in self.path.glob("*/schema.json"))
+            hint = f" There is one in {', '.join(below[:_NAMED])}." if below else ""
+            raise NotStored(
+                f"There is no run in {str(self.path)!r}: it has no schema.json, which the first row of a run makes.{hint}"
+            )
+        return schema
 
     def tidy(self) -> None:
         """Delete what a process that was killed while it pinned the columns left behind."""

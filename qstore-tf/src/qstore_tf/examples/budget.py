@@ -72,11 +72,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--machine", default="ionq.aria-1", help="name of the paid backend")
+    parser.add_argument(
+        "--machine", default="ionq.aria-1", help="name of the paid backend (default: %(default)s)"
+    )
     parser.add_argument("--url", required=True, help="of the service; the emulator's, unless you mean to pay")
-    parser.add_argument("--api-key", default="any", help="the emulator takes any")
-    parser.add_argument("--dollars", type=float, default=65, help="the budget")
-    parser.add_argument("--steps", type=int, default=4, help="training steps")
+    parser.add_argument("--api-key", default="any", help="the emulator takes any (default: %(default)s)")
+    parser.add_argument("--dollars", type=float, default=65, help="the budget (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=4, help="training steps (default: %(default)s)")
     given = parser.parse_args()
     machine = qs.get_backend(given.machine, url=given.url, api_key=given.api_key)
     policy = CostOptimizer(

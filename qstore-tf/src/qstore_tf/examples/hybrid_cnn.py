@@ -56,8 +56,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1, help="of fresh weights and the order of images")
+    parser.add_argument(
+        "--epochs", type=int, default=20, help="passes over the training images (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of fresh weights and the order of images (default: %(default)s)"
+    )
     given = parser.parse_args()
     _, accuracy = train(epochs=given.epochs, seed=given.seed, verbose=2)
     print(f"{accuracy:.1%} of the test images right")

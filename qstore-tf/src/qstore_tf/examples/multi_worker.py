@@ -168,9 +168,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes to start on this machine")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="processes to start on this machine (default: %(default)s)"
+    )
     parser.add_argument("--worker", action="store_true", help="be one of them, as TF_CONFIG tells")
-    parser.add_argument("--steps", type=int, default=50, help="training steps")
+    parser.add_argument("--steps", type=int, default=50, help="training steps (default: %(default)s)")
     parser.add_argument("--losses", type=Path, help="a file for the losses, as JSON")
     parser.add_argument("--fit", action="store_true", help="see what Keras' fit does with one Dense layer")
     given = parser.parse_args()

@@ -63,8 +63,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--noise", type=float, default=NOISE, help="probability of an error of each gate")
-    parser.add_argument("--steps", type=int, default=60, help="training steps")
+    parser.add_argument(
+        "--noise",
+        type=float,
+        default=NOISE,
+        help="probability of an error of each gate (default: %(default)s)",
+    )
+    parser.add_argument("--steps", type=int, default=60, help="training steps (default: %(default)s)")
     given = parser.parse_args()
     for trained_with in (0.0, given.noise):
         model, curve = train(noise=trained_with, steps=given.steps)

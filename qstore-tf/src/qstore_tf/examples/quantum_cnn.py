@@ -77,9 +77,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--classes", type=int, default=10, help="how many digits, from 0 up")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--seed", type=int, default=1, help="of fresh weights and the order of images")
+    parser.add_argument(
+        "--classes", type=int, default=10, help="how many digits, from 0 up (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=EPOCHS, help="passes over the training images (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of fresh weights and the order of images (default: %(default)s)"
+    )
     given = parser.parse_args()
     found = train(given.classes, epochs=given.epochs, seed=given.seed, verbose=2)
     print(found.model.layers[0].summary(batch_size=BATCH))

@@ -70,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("runs"), metavar="DIR", help="where reports go (default: runs)"
     )
     parser.add_argument("--checkpoints", type=Path, metavar="DIR",
-                        help="keep checkpoints there, and go on from them: the same command again after an interruption "
-                        "ends with the same model (needs qstore-storage)")  # fmt: skip
+                        help="keep checkpoints there, in hybrid-SEED, and go on from them: the same command again after an "
+                        "interruption ends with the same model (needs qstore-storage)")  # fmt: skip
     parser.add_argument("--checkpoint-every", type=_positive, default=5, metavar="N",
                         help="epochs from one checkpoint to the next (default: 5)")  # fmt: skip
     parser.add_argument("--metrics", type=Path, metavar="DIR",

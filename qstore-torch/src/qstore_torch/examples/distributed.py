@@ -61,10 +61,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rank", type=int, default=0, help="number of this process, from 0")
-    parser.add_argument("--world", type=int, default=1, help="number of processes")
-    parser.add_argument("--port", type=int, default=29500, help="where process 0 listens on this machine")
-    parser.add_argument("--steps", type=int, default=50, help="training steps")
+    parser.add_argument(
+        "--rank", type=int, default=0, help="number of this process, from 0 (default: %(default)s)"
+    )
+    parser.add_argument("--world", type=int, default=1, help="number of processes (default: %(default)s)")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=29500,
+        help="where process 0 listens on this machine (default: %(default)s)",
+    )
+    parser.add_argument("--steps", type=int, default=50, help="training steps (default: %(default)s)")
     parser.add_argument("--losses", type=Path, help="a file for the losses")
     given = parser.parse_args()
     torch.set_num_threads(1)

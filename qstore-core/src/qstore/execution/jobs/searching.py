@@ -32,7 +32,10 @@ async def search(
     """Find a job that was sent, or decide what is to become of it.
 
     Args:
-        desk, request, row, deadline: the job and what it is handled with.
+        desk: the service and the journal.
+        request: what was sent.
+        row: where the job stands.
+        deadline: until when it may take.
         sent_now: whether the caller sent it, so that the service may have accepted it a moment ago.
 
     Returns:
