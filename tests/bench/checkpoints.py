@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What checkpoints cost training: `python -m bench.checkpoints`, in `tests/`.
 
-1. Seconds that `save` blocks, beside a copy of the same arrays in memory, for states of several sizes and shapes.
+1. Seconds that `save` blocks, for states of several sizes and shapes, beside two copies in memory: of the same arrays into
+   memory that the process has already, and `tensor.clone()` of each, which is how torch copies a state.
 2. The digits demo, with and without checkpoints, side by side with torch.save, torch.save in a thread (as an Orbax-style
    asynchronous save does it: copy, then write behind the training), and torch's own distributed checkpoint, `async_save`.
-   Training runs take turns in rotating order, and every run is compared with the bare one of its own round.
+   Epochs with a checkpoint and without take turns within one training; "bare" is the same without any.
 3. The time that Zarr's own writer takes for one small array, for the reason why the writer here composes the files itself.
 """
 
@@ -25,13 +26,13 @@ import numpy as np
 
 import torch
 from qstore_storage.checkpoints import CheckpointManager
+from qstore_torch.demo.cli import CHECKPOINT_EVERY
 
 SIZES = {
     "100 MB in 10": (10, 2_500_000),
     "10 MB in 100": (100, 25_000),
     "40 kB in 10 (a small QML model)": (10, 1000),
 }
-EPOCHS = 20
 
 
 def copied(arrays):
@@ -53,21 +54,27 @@ def blocked(repeats):
         tensors = {f"t{n}": torch.rand(length) for n in range(count)}
         arrays = [tensor.numpy() for tensor in tensors.values()]
         copy_all = copied(arrays)
-        blocks, copies, durable, ours = [], [], [], []
+        blocks, copies, clones, durable, ours, beside = [], [], [], [], [], []
         with tempfile.TemporaryDirectory() as folder, CheckpointManager(folder, keep=2) as checkpoints:
             for step in range(repeats + 2):
                 start = time.perf_counter()
                 copy_all()
                 copies.append(time.perf_counter() - start)
                 start = time.perf_counter()
+                cloned = {key: tensor.clone() for key, tensor in tensors.items()}
+                clones.append(time.perf_counter() - start)
+                del cloned
+                start = time.perf_counter()
                 checkpoints.save(step, tensors)
                 blocks.append(time.perf_counter() - start)
                 checkpoints.wait()
                 durable.append(time.perf_counter() - start)
                 ours.append(blocks[-1] / copies[-1])
-        block, plain, whole = (1e3 * median(each[2:]) for each in (blocks, copies, durable))
+                beside.append(blocks[-1] / clones[-1])
+        block, plain, clone, whole = (1e3 * median(each[2:]) for each in (blocks, copies, clones, durable))
         print(
-            f"{name:<34} blocked {block:8.3f} ms   copy {plain:8.3f} ms   ratio {median(ours[2:]):5.2f}   durable {whole:8.1f} ms"
+            f"{name:<34} blocked {block:8.3f} ms   copy {plain:8.3f} ms, ratio {median(ours[2:]):5.2f}   "
+            f"clone of each tensor {clone:8.3f} ms, ratio {median(beside[2:]):5.2f}   durable {whole:8.1f} ms"
         )
 
 
@@ -147,33 +154,58 @@ ARMS = {
 }
 
 
-def digits(arm, data, every, epochs):
-    """Seconds of training with checkpoints every so many epochs, and of blocking by each of them."""
-    import qstore as qs
-    from qstore_torch.demo.model import hybrid_model
+class Digits:
+    """The digits demo's training, some epochs at a time."""
 
-    torch.manual_seed(1)
-    model = hybrid_model(data.n_qubits, 10, qs.get_backend("statevector", precision="single"))
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
-    x, y = torch.from_numpy(data.train_x), torch.from_numpy(data.train_y)
-    blocks = []
-    with tempfile.TemporaryDirectory() as folder:
-        saver = ARMS[arm](folder) if ARMS[arm] else None
-        start, cpu = time.perf_counter(), time.process_time()
-        for epoch in range(epochs):
-            order = torch.randperm(len(x))
-            for first in range(0, len(x), 32):
+    def __init__(self, data):
+        import qstore as qs
+        from qstore_torch.demo.model import hybrid_model
+
+        torch.manual_seed(1)
+        self.model = hybrid_model(data.n_qubits, 10, qs.get_backend("statevector", precision="single"))
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.05)
+        self.x, self.y = torch.from_numpy(data.train_x), torch.from_numpy(data.train_y)
+        self.steps = -(-len(self.x) // 32)
+
+    def train(self, epochs):
+        for _ in range(epochs):
+            order = torch.randperm(len(self.x))
+            for first in range(0, len(self.x), 32):
                 rows = order[first : first + 32]
-                optimizer.zero_grad()
-                torch.nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
-                optimizer.step()
-            if saver and (epoch + 1) % every == 0:
-                began = time.perf_counter()
-                saver.save(epoch, (model.state_dict(), optimizer.state_dict()))
-                blocks.append(time.perf_counter() - began)
-        if saver:
+                self.optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(self.model(self.x[rows]), self.y[rows]).backward()
+                self.optimizer.step()
+
+    def state(self):
+        return self.model.state_dict(), self.optimizer.state_dict()
+
+
+def blocks(arm, data, number):
+    """Seconds of epochs with a checkpoint at the start and without, in turns; and of each blocking.
+
+    Two with and two without make a turn, in the order with, without, without, with, so that a machine that becomes slower
+    does so for both. What a saver does behind the training falls into the epoch that it began in.
+    """
+    training, found, blocked_s = Digits(data), [], []
+    make = ARMS[arm]
+    with tempfile.TemporaryDirectory() as folder:
+        saver = make(folder) if make else None
+
+        def block(step, *, saves):
+            start = time.perf_counter()
+            if saves and saver is not None:
+                saver.save(step, training.state())
+                blocked_s.append(time.perf_counter() - start)
+            training.train(1)
+            return time.perf_counter() - start
+
+        training.train(1)
+        for turn in range(number):
+            times = [block(4 * turn + place, saves=place in (0, 3)) for place in range(4)]
+            found.append((times[0] + times[3], times[1] + times[2]))
+        if saver is not None:
             saver.close()
-        return time.perf_counter() - start, time.process_time() - cpu, blocks
+    return np.array(found), blocked_s, training.steps
 
 
 def processor(repeats):
@@ -206,44 +238,36 @@ def processor(repeats):
         )
 
 
-def overhead(rounds, every, epochs):
-    """Each arm beside the bare training of its round."""
+def overhead(turns, every):
+    """What a checkpoint costs in all, beside epochs without; "bare" says how far the measure itself can be trusted.
+
+    Every other epoch has a checkpoint, so that its cost stands out; its share is that of a checkpoint every so many epochs.
+    """
     from qstore_torch.demo.data import load
 
     torch.set_num_threads(1)
     data = load("digits", None)
-    for arm in ARMS:
-        digits(arm, data, 1, 1)  # what a process pays once
-    ratios, cpus, blocks, steps = (
-        {arm: [] for arm in ARMS},
-        {arm: [] for arm in ARMS},
-        {arm: [] for arm in ARMS},
-        [],
-    )
-    names = list(ARMS)
-    for turn in range(rounds):
-        found = {}
-        for arm in names[turn % len(names) :] + names[: turn % len(names)]:
-            found[arm] = digits(arm, data, every, epochs)
-            blocks[arm] += found[arm][2]
-        steps.append(found["bare"][0] / (epochs * -(-len(data.train_x) // 32)))
-        for arm in ARMS:
-            ratios[arm].append(found[arm][0] / found["bare"][0] - 1)
-            cpus[arm].append(found[arm][1] - found["bare"][1])
-    step = median(steps)
-    saves = epochs // every
+    random = np.random.default_rng(0)
     print(
-        f"\ndigits demo: a step takes {1e3 * step:.2f} ms; {epochs} epochs, a checkpoint after every {every}, {rounds} rounds"
+        f"\ndigits demo, {turns} turns of two epochs with a checkpoint and two without; shares: one every {every} epochs"
     )
     for arm in ARMS:
-        if arm == "bare":
-            continue
-        block = median(blocks[arm])
-        share = block * saves / (step * epochs * -(-len(data.train_x) // 32))
+        blocks(arm, data, 2)  # what a process pays once
+        found, blocked_s, steps = blocks(arm, data, turns)
+        cost_s = (found[:, 0] - found[:, 1]) / 2
+        drawn = [np.median(random.choice(cost_s, len(cost_s))) for _ in range(2000)]
+        epoch_s = float(np.median(found[:, 1])) / 2
+        middle, low, high = (
+            100 * each / (every * epoch_s) for each in (np.median(cost_s), *np.percentile(drawn, [5, 95]))
+        )
+        said = ""
+        if blocked_s:
+            block = median(blocked_s)
+            said = f"; blocks {1e3 * block:.3f} ms = {100 * block / (every * epoch_s):.2f} %"
         print(
-            f"{arm:<16} blocked {1e3 * block:7.3f} ms per checkpoint = {100 * share:5.2f} % of training; "
-            f"whole training {100 * median(ratios[arm]):+5.1f} % (quartiles {100 * np.percentile(ratios[arm], 25):+.1f} to {100 * np.percentile(ratios[arm], 75):+.1f}); "
-            f"processor {1e3 * median(cpus[arm]) / saves:+5.1f} ms per checkpoint"
+            f"{arm:<16} costs {1e3 * np.median(cost_s):+6.2f} ms in all = {middle:+5.2f} % (90 % interval {low:+.2f} to {high:+.2f})"
+            f"{said}; a step takes {1e3 * epoch_s / steps:.2f} ms",
+            flush=True,
         )
 
 
@@ -276,18 +300,22 @@ def zarr_alone():
 
 def main():
     parser = argparse.ArgumentParser(prog="bench.checkpoints", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument(
+        "--turns", type=int, default=400, help="of two epochs with a checkpoint and two without"
+    )
     parser.add_argument("--repeats", type=int, default=25)
     parser.add_argument(
-        "--every", type=int, default=5, help="epochs from one checkpoint to the next (5, as the demo)"
+        "--every",
+        type=int,
+        default=CHECKPOINT_EVERY,
+        help="epochs from one checkpoint to the next, as the demo",
     )
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
     options = parser.parse_args()
     logging.getLogger("torch.distributed").setLevel(logging.ERROR)
     blocked(options.repeats)
     zarr_alone()
     processor(options.repeats)
-    overhead(options.rounds, options.every, options.epochs)
+    overhead(options.turns, options.every)
     return 0
 
 

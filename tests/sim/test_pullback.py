@@ -130,11 +130,11 @@ def test_memory_is_used_again():
 
     for _ in range(5):
         states = kept.take(128, make)
-        assert states.states is made[0]
+        assert states.room.states is made[0]
         del states
     assert len(made) == 1
     other = kept.take(64, lambda: np.zeros(8))
-    assert other.states.nbytes == 64
+    assert other.room.states.nbytes == 64
 
 
 def test_any_thread_may_pull_and_all_find_the_same(dense):

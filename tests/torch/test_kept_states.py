@@ -125,7 +125,7 @@ def test_memory_is_free_after_the_backward_pass_while_the_loss_lives():
         loss.backward()
         losses.append(loss)  # a history, as in a notebook
     states = backend._runner._states
-    assert states._used - sum(each.nbytes for each in states._returned) == 0
+    assert states._used - sum(each.states.nbytes for each in states._returned) == 0
 
 
 def test_a_dropped_graph_frees_its_states():
@@ -136,7 +136,7 @@ def test_a_dropped_graph_frees_its_states():
     assert states._used > 0
     del values
     gc.collect()
-    assert states._used - sum(each.nbytes for each in states._returned) == 0
+    assert states._used - sum(each.states.nbytes for each in states._returned) == 0
 
 
 def test_what_is_changed_in_place_between_the_passes_does_no_harm():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,18 @@ def make_inputs(
     return Inputs(
         _joined(flat, _NO_NUMBERS),
         _joined(columns, _NOTHING),
-        np.array([size]),
+        _number(size),
         _dense(program) if program.dense else _NOTHING,
         start_numbers(program.starts, program.n_qubits, bindings) if program.starts else _NOTHING,
         _NOTHING if cotangent is None else plain(cotangent),
         _NOTHING_KEPT,
     )
+
+
+@lru_cache(64)
+def _number(size: int) -> NDArray[np.int64]:
+    """A number as an array, which the kernels only read."""
+    return np.array([size])
 
 
 def _joined(parts: list[Floats], nothing: Floats) -> Floats:
@@ -81,7 +88,7 @@ def gradient_arrays(program: Program, size: int, tiles: int) -> GradientArrays:
         prepared, parts = size, 1 if is_real(program.starts, program.n_qubits) else 2
     return GradientArrays(
         np.zeros((tiles, program.n_shared)), np.zeros((size, program.n_samples)),
-        np.empty((prepared, parts << program.n_qubits)),
+        np.empty((prepared, parts << program.n_qubits)) if prepared else _NOTHING,
     )  # fmt: skip
 
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qstore_sim.crew import NO_GRADIENTS, crew_for
+from qstore_sim.kept_states import Room
 from qstore_sim.kernels import sweep
 from qstore_sim.kernels.handles import handles
 from qstore_sim.memory import aligned, check_memory
@@ -18,6 +20,7 @@ from qstore_sim.program.compile import Program
 from qstore_sim.width import VECTOR_BYTES
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 
 
 class Scratch(NamedTuple):
@@ -67,6 +70,7 @@ class Engine:
         self._progress_size = 2 * (2 * len(program.arrays.passes) + 6)
         self._tile_work = self._rows * (len(program.arrays.ops) + 2)
         self._spare: list[Scratch] = []
+        self._latest_team: tuple[list[Scratch], Numbers, Numbers] | None = None
 
     def state_bytes(self, *, backward: bool) -> int:
         """Bytes of one tile's state, with the adjoint state for gradients."""
@@ -86,11 +90,11 @@ class Engine:
 
     def run(
         self, inputs: layout.Inputs, values: Floats, gradients: layout.GradientArrays | None = None,
-        kept: NDArray[Any] | None = None,
+        kept: Room | None = None,
     ) -> None:  # fmt: skip
         """Fill `values` and, if given, `gradients`, which must come zeroed.
 
-        With `kept`, from `new_kept`, the two are done in two calls: the first one fills `values` and `kept`, the second
+        With `kept`, a room made of `new_kept`, the two are done in two calls: the first one fills `values` and `kept`, the second
         one, with the same inputs and what the first one filled, `gradients`; it may be repeated.
 
         Raises:
@@ -99,7 +103,7 @@ class Engine:
         tiles = self.tiles(len(values))
         back = gradients is not None
         if kept is not None:
-            inputs = layout.Inputs(*inputs[:-1], np.array([kept.ctypes.data, back]))
+            inputs = layout.Inputs(*inputs[:-1], kept.backward if back else kept.forward)
         back_to = self.program.back_to if back else -1
         grads = gradients if gradients is not None else NO_GRADIENTS
         work = tiles * self._tile_work * ((3 if kept is None else 2) if back else 1)
@@ -112,9 +116,7 @@ class Engine:
             own = scratch[0]
             where, progress = own.seat, own.progress
         else:
-            everyone = scratch + self._beside(scratch[0], workers - 1) if together else scratch
-            where = np.concatenate([own.seat for own in everyone])
-            progress = np.zeros((tiles if together else states, self._progress_size), dtype=np.int64)
+            where, progress = self._seated(scratch, workers, tiles) if together else self._team(scratch)
         next_tile = scratch[0].next_tile
         next_tile[0] = 0
         arguments = (seats - 1, where, together, inputs, next_tile, tiles, back_to, values, grads, progress)
@@ -124,11 +126,28 @@ class Engine:
         else:
             with first_call(self.dtype):
                 crew.run(*arguments)
-        self._spare.extend(scratch)
+        self._spare.extend(reversed(scratch))  # the next run takes them in the same order
 
     def release(self) -> None:
         """Give the scratch of earlier runs back."""
         self._spare.clear()
+        self._latest_team = None
+
+    def _seated(self, scratch: list[Scratch], workers: int, tiles: int) -> tuple[Numbers, Numbers]:
+        """The seats and the progress of threads on the same tile."""
+        everyone = scratch + self._beside(scratch[0], workers - 1)
+        seats = np.concatenate([own.seat for own in everyone])
+        return seats, np.zeros((tiles, self._progress_size), dtype=np.int64)
+
+    def _team(self, scratch: list[Scratch]) -> tuple[Numbers, Numbers]:
+        """The seats and the progress of threads with a tile each, who mostly are those of the run before."""
+        latest = self._latest_team
+        if latest is not None and len(latest[0]) == len(scratch) and all(map(is_, latest[0], scratch)):
+            return latest[1], latest[2]
+        seats = np.concatenate([own.seat for own in scratch])
+        progress = np.zeros((len(scratch), self._progress_size), dtype=np.int64)
+        self._latest_team = list(scratch), seats, progress
+        return seats, progress
 
     # ---- scratch ---------------------------------------------------------------------------------------------------
 

@@ -85,12 +85,12 @@ class Runner:
             return None
         values = np.empty((size, width))
         inputs = make_inputs(program, batch.bindings, batch.per_sample, size)
-        engine.run(inputs, values, kept=kept.states)
+        engine.run(inputs, values, kept=kept.room)
 
         def pull(cotangent: NDArray[Any]) -> dict[str, Floats]:
             arrays = gradient_arrays(program, size, engine.tiles(size))
             own = Inputs(*inputs[:-2], plain(_upstream(batch, cotangent)), inputs.kept)
-            engine.run(own, values, arrays, kept.states)
+            engine.run(own, values, arrays, kept.room)
             return gradients_by_name(program, arrays, batch.bindings, wanted)
 
         return _shown(values, outputs), pull

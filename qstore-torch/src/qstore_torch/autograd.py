@@ -24,8 +24,9 @@ __all__ = ["BatchFunction", "Call", "DirectFunction", "Runner", "run_call"]
 
 Arrays = tuple[NDArray[Any], ...]
 
-_PLAIN = {torch.float32: np.float32, torch.float64: np.float64}
-_ORDINARY = (torch.Tensor, torch.nn.Parameter)
+PLAIN: dict[torch.dtype | None, Any] = {torch.float32: np.float32, torch.float64: np.float64}
+"""Dtypes that numpy has, too."""
+ORDINARY = (torch.Tensor, torch.nn.Parameter)
 # Torch's own questions; a version without them gets the answer that is always right.
 _transforms_are_active: Callable[[], bool] = getattr(
     torch._C, "_are_functorch_transforms_active", lambda: True
@@ -271,7 +272,7 @@ def _merged(
 
 def _tensor(array: NDArray[Any] | None, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """A copy; one of the same dtype on the CPU would share the array's memory."""
-    like = _PLAIN.get(dtype)
+    like = PLAIN.get(dtype)
     if like is not None and device.type == "cpu":  # numpy's way takes half as long
         return torch.from_numpy(np.array(array, dtype=like, order="C"))
     found = torch.as_tensor(array)
@@ -280,9 +281,7 @@ def _tensor(array: NDArray[Any] | None, device: torch.device, dtype: torch.dtype
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
     """A copy on the CPU in double precision: an optimizer may change the tensor in place before the backward pass."""
-    if (
-        tensor.dtype in _PLAIN and tensor.is_cpu and type(tensor) in _ORDINARY
-    ):  # numpy's way takes half as long
+    if tensor.dtype in PLAIN and tensor.is_cpu and type(tensor) in ORDINARY:  # numpy's way takes half as long
         try:
             return tensor.detach().numpy().astype(np.float64)
         except RuntimeError:

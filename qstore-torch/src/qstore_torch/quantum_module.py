@@ -17,10 +17,12 @@ from qstore.layers import Usage
 from qstore.layers.agreement import FailureAgreement
 from qstore.layers.inputs import Input, check_number, leading_axes
 from qstore.plugins import GradientResult
-from qstore_torch.autograd import Call, Runner, run_call
+from qstore_torch.autograd import ORDINARY, PLAIN, Call, Runner, run_call
 from torch import nn
 
 __all__ = ["QuantumModule"]
+
+CPU = torch.device("cpu")
 
 
 class QuantumModule(nn.Module):
@@ -88,24 +90,27 @@ class QuantumModule(nn.Module):
 
     def _called(self, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
         taken = self._inputs()
-        lead = _lead(inputs, taken)
-        size = math.prod(lead)
         weights = list(self.weights.values())
-        everything = [*inputs, *weights]
-        real = _common_dtype(everything)
+        tensors = [*inputs, *weights]
+        plain = _plain_dtype(tensors)
+        lead = _lead(inputs, taken, checked=plain is not None)
+        size = math.prod(lead)
+        if plain is None:
+            real, device = _common_dtype(tensors), tensors[0].device if tensors else CPU
+        else:
+            real, device = plain, CPU
         dtype = self._value_dtype(real)
-        device = everything[0].device if everything else torch.device("cpu")
         shape = (*lead, self.output_dim)
-        if size == 0 or True in [tensor.is_meta for tensor in everything]:
+        if size == 0 or (plain is None and True in [tensor.is_meta for tensor in tensors]):
             # Nothing to run; the zeros keep the graph whole for a backward pass.
-            device = next((tensor.device for tensor in everything if tensor.is_meta), device)
+            device = next((tensor.device for tensor in tensors if tensor.is_meta), device)
             zeros = torch.zeros(shape, dtype=dtype, device=device)
             return zeros + sum((tensor.sum().to(device) * 0 for tensor in inputs if size == 0 or tensor.is_meta),
                                torch.zeros((), dtype=real, device=device))  # fmt: skip
-        tensors = [
-            tensor if len(lead) == 1 else tensor.reshape(size, *each.shape)
-            for tensor, each in zip(inputs, taken, strict=True)
-        ] + weights
+        if len(lead) != 1:
+            tensors[: len(inputs)] = [
+                tensor.reshape(size, *each.shape) for tensor, each in zip(inputs, taken, strict=True)
+            ]
         graph = torch.is_grad_enabled()
         call = Call(
             self._runner(dtype, device), tuple([graph and tensor.requires_grad for tensor in tensors])
@@ -114,10 +119,21 @@ class QuantumModule(nn.Module):
         return values if values.shape == shape else values.reshape(shape)
 
 
-def _lead(inputs: tuple[torch.Tensor, ...], taken: Sequence[Input]) -> tuple[int, ...]:
+def _plain_dtype(tensors: Sequence[torch.Tensor]) -> torch.dtype | None:
+    """The dtype of ordinary tensors of the same one in the processor's memory, as they mostly are; None for all others."""
+    dtype = getattr(tensors[0], "dtype", None) if tensors else None
+    if dtype not in PLAIN:
+        return None
+    for tensor in tensors:
+        if type(tensor) not in ORDINARY or tensor.dtype is not dtype or not tensor.is_cpu:
+            return None
+    return dtype
+
+
+def _lead(inputs: tuple[torch.Tensor, ...], taken: Sequence[Input], *, checked: bool) -> tuple[int, ...]:
     """The leading axes, which all inputs share."""
     check_number(len(inputs), taken)
-    for tensor, each in zip(inputs, taken, strict=True):
+    for tensor, each in () if checked else zip(inputs, taken, strict=True):
         if not isinstance(tensor, torch.Tensor) or tensor.is_complex():
             kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
             raise BindingError(f"Input {each.name!r} must be a tensor of real numbers, got {kind}.")

@@ -117,7 +117,8 @@ class Usage:
         for result in results:
             use.queued_s += result.queued_s
             usd = result.estimated_usd if result.billed_usd is None else result.billed_usd
-            use.billed_usd += Decimal(0) if usd is None else usd
+            if usd is not None:
+                use.billed_usd += usd
 
     def record_time(self, backend: str, circuits: int, seconds: float) -> BackendUse:
         """Count one call that has no bill of its own."""

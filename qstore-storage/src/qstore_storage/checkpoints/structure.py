@@ -20,6 +20,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,8 @@ MAX_DEPTH = 64
 MAX_AXES = 64
 MAX_DIGITS = 20_000
 _LARGEST = 2**63
+_TORCH_NAMES: dict[Any, tuple[str, str | None]] = {}
+"""The name of a dtype of torch and what stores it; asking torch takes longer than copying a small tensor."""
 Array = NDArray[Any]
 Place = str | tuple[Any, Any]
 """A name, or a place and the key of something in it."""
@@ -145,21 +148,28 @@ class Packing:
 
 def _torch_bits(tensor: Any, torch: Any, place: Place) -> tuple[str, str, Array]:
     """A tensor's dtype, what stores it, and its entries as a numpy array, of its bits where numpy lacks the dtype."""
-    name = str(tensor.dtype)[len("torch.") :]
-    stored = stored_as(name)
+    name, stored = _TORCH_NAMES.get(tensor.dtype) or _torch_name(tensor.dtype)
+    plain = tensor.detach()
+    if name == stored and tensor.is_cpu and tensor.layout is torch.strided and not tensor.is_nested:
+        with suppress(RuntimeError):  # conjugated or negated when somebody reads it
+            return name, stored, plain.numpy()
     dense = tensor.layout == torch.strided and not (tensor.is_meta or tensor.is_quantized or tensor.is_nested)
     if stored is None or not dense:
         raise OptionError(
             f"{_shown(place)} is a tensor of layout {tensor.layout} and dtype {tensor.dtype} on {tensor.device}; a "
             "checkpoint holds dense tensors of numbers with values. Convert it, by .to_dense() for instance."
         )
-    plain = tensor.detach()
     if not plain.is_cpu or plain.is_conj() or plain.is_neg():
         plain = plain.resolve_conj().resolve_neg().cpu()
     if name in BITS:
         plain = plain.view({1: torch.uint8, 2: torch.int16, 4: torch.int32}[plain.element_size()])
         return name, stored, plain.numpy().view(stored)
     return name, stored, plain.numpy()
+
+
+def _torch_name(dtype: Any) -> tuple[str, str | None]:
+    name = str(dtype)[len("torch.") :]
+    return _TORCH_NAMES.setdefault(dtype, (name, stored_as(name)))
 
 
 def _long(value: int, place: Place) -> dict[str, Any]:
