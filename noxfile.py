@@ -110,7 +110,7 @@ BENCH_PEERS = (
 )  # fmt: skip
 BENCH_PARTS = (
     ("train",), ("train", "--wide"), ("single", "--table", "big"), ("single", "--table", "shots"),
-    ("layers",), ("torch_citizen",), ("gradient_matrix",), ("ddp",), ("keras_workers",),
+    ("layers",), ("torch_citizen",), ("gradient_matrix",), ("ddp",), ("keras_workers",), ("checkpoints",),
 )  # fmt: skip
 TFQ = "tensorflow-quantum==0.7.6"
 
