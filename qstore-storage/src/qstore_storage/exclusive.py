@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,6 @@ from qstore.execution.file_lock import FileLock
 __all__ = ["exclusively"]
 
 PATIENCE_S = 60.0
-_PAUSE_S = 0.005
 
 
 @contextmanager
@@ -24,19 +22,14 @@ def exclusively(path: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
     Raises:
         StorageError: it cannot be taken, or another process held it all the time.
     """
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            lock = FileLock.taken(path)
-        except OSError as exc:
-            raise StorageError(
-                f"The lock {path} cannot be taken: {exc.strerror or exc}. Its folder must be writable."
-            ) from exc
-        if lock is not None:
-            break
-        if time.monotonic() > deadline:
-            raise StorageError(f"Another process has been holding {path} for {patience_s:.0f} s.")
-        time.sleep(_PAUSE_S)
+    try:
+        lock = FileLock.waited_for(path, patience_s)
+    except TimeoutError as exc:
+        raise StorageError(str(exc)) from exc
+    except OSError as exc:
+        raise StorageError(
+            f"The lock {path} cannot be taken: {exc.strerror or exc}. Its folder must be writable."
+        ) from exc
     try:
         yield
     finally:

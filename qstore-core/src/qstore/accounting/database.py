@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from qstore.errors import ExecutionError, QStoreError
 
-__all__ = ["Database", "Transaction", "connect", "storage_error"]
+__all__ = ["Database", "Transaction", "connect", "storage_error", "switch_to_log"]
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -260,7 +260,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     )  # fmt: skip
     connection.row_factory = sqlite3.Row
     if not read_only:
-        _switch_to_log(connection)
+        switch_to_log(connection)
     return connection
 
 
@@ -271,8 +271,12 @@ def storage_error(what: str, exc: Exception) -> ExecutionError:
     return ExecutionError(f"{what} cannot be used: {reason} ({exc}).")
 
 
-def _switch_to_log(connection: sqlite3.Connection) -> None:
-    # SQLite does not wait for others here, and two processes may be making the same file.
+def switch_to_log(connection: sqlite3.Connection) -> None:
+    """Write ahead from now on; waits for others, which SQLite does not do here: two processes may be making the same file.
+
+    Raises:
+        sqlite3.OperationalError: it cannot, or another process has been holding the file for `BUSY_S`.
+    """
     deadline = time.monotonic() + BUSY_S
     while True:
         try:

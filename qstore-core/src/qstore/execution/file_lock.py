@@ -45,6 +45,25 @@ class FileLock:
         os.close(descriptor)
         return None
 
+    @classmethod
+    def waited_for(cls, path: Path, timeout_s: float) -> FileLock:
+        """The lock on the file, once others have let go of it.
+
+        Raises:
+            TimeoutError: others held it all the time.
+            OSError: the file cannot be opened.
+        """
+        deadline = time.monotonic() + timeout_s
+        pause = 0.0005
+        while True:
+            lock = cls.taken(path)
+            if lock is not None:
+                return lock
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Another process has been holding {path} for {timeout_s:.0f} s.")
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+
     def release(self) -> None:
         """Give it up; a second time does nothing."""
         descriptor, self._descriptor = self._descriptor, None
@@ -59,21 +78,14 @@ def holding(path: Path, timeout_s: float) -> Iterator[None]:
     Raises:
         ExecutionError: others held it all the time, or the file cannot be opened.
     """
-    deadline = time.monotonic() + timeout_s
-    pause = 0.0005
-    while True:
-        try:
-            lock = FileLock.taken(path)
-        except OSError as exc:
-            raise ExecutionError(
-                f"The lock {path} cannot be taken: {exc}. Set QSTORE_HOME to a folder that can be written."
-            ) from exc
-        if lock is not None:
-            break
-        if time.monotonic() > deadline:
-            raise ExecutionError(f"Another process has been holding {path} for {timeout_s:.0f} s.")
-        time.sleep(pause)
-        pause = min(2 * pause, 0.05)
+    try:
+        lock = FileLock.waited_for(path, timeout_s)
+    except TimeoutError as exc:
+        raise ExecutionError(str(exc)) from exc
+    except OSError as exc:
+        raise ExecutionError(
+            f"The lock {path} cannot be taken: {exc}. Set QSTORE_HOME to a folder that can be written."
+        ) from exc
     try:
         yield
     finally:

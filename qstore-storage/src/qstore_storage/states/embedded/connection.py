@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from qstore.accounting.database import BUSY_S, switch_to_log
 from qstore.errors import StorageError
 
 __all__ = ["Connection"]
 
-BUSY_S = 60.0
-"""How long one process waits for another's commit."""
 VERSION = 1
 APPLICATION = 0x51535431  # "QST1"
 PAGE_BYTES = 16 * 1024
@@ -158,7 +156,7 @@ class Connection:
             f"journal_size_limit={WAL_BYTES}", f"cache_size=-{CACHE_KIB}", "cell_size_check=ON",
         ):  # fmt: skip
             connection.execute(f"PRAGMA {pragma}")
-        _switch_to_log(connection)
+        switch_to_log(connection)
         version = self._version(connection)
         if version == VERSION:
             return
@@ -197,19 +195,3 @@ def _close(connection: sqlite3.Connection, pid: int) -> None:
         connection.close()
     else:
         _abandoned.append(connection)
-
-
-def _switch_to_log(connection: sqlite3.Connection) -> None:
-    # SQLite does not wait for others here, and two processes may be making the same file.
-    deadline = time.monotonic() + BUSY_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as exc:
-            if (
-                not getattr(exc, "sqlite_errorname", "").startswith("SQLITE_BUSY")
-                or time.monotonic() > deadline
-            ):
-                raise
-            time.sleep(0.01)
