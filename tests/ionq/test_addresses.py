@@ -9,7 +9,7 @@ import qstore as qs
 from qstore.accounting import Ledger
 from qstore.errors import OptionError
 from qstore_ionq.backend import IonQBackend
-from qstore_ionq.configuration import DEFAULT_URL, machine_and_address
+from qstore_ionq.configuration import DEFAULT_URL, machine_and_address, resolve_url
 from qstore_ionq.emulator import Emulator
 from qstore_ionq.secret import Secret
 
@@ -41,6 +41,24 @@ def test_a_journalled_job_is_asked_for_where_it_was_sent(monkeypatch):
     service = IonQBackend("ionq.aria-1", api_key="any").job_service(name)
     assert "127.0.0.1:9/" in repr(vars(service._api._transport))
     assert machine_and_address("qpu.aria-1")[1].url == DEFAULT_URL
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("https://api.ionq.co:443/v0.4/", DEFAULT_URL),
+        ("HTTPS://API.IonQ.co/v0.4", DEFAULT_URL),
+        ("https://api.ionq.co:/v0.4", DEFAULT_URL),
+        ("https://api.ionq.co:80/v0.4", "https://api.ionq.co:80/v0.4"),
+        ("http://LocalHost:80/v0.4", "http://localhost/v0.4"),
+        ("http://[::1]:8000/v0.4", "http://[::1]:8000/v0.4"),
+        ("http://[::1]:80/V0.4", "http://[::1]/V0.4"),
+    ],
+)
+def test_a_service_has_one_address_however_it_is_written(written, url):
+    """Else its jobs have other tags, and are not found again."""
+    assert resolve_url(written).url == url
+    assert resolve_url(url).url == url
 
 
 def test_a_deep_copy_keeps_the_key():

@@ -7,10 +7,12 @@ from decimal import Decimal
 
 import pytest
 
+import qstore as qs
 from ionq.fakes import FakeService, answer
-from qstore.errors import ServiceError
+from qstore.errors import QStoreError, ServiceError
 from qstore.execution.jobs import JobRequest, NotAccepted, RemoteState, Unclear
 from qstore_ionq.api import IonQApi
+from qstore_ionq.backend import IonQBackend
 from qstore_ionq.secret import Secret
 from qstore_ionq.service import IonQService, circuit_name
 from qstore_ionq.transport import DeliveryError
@@ -299,19 +301,74 @@ def test_what_a_job_cost_is_asked_for_machines_only():
     assert billed("qpu.aria-1", status="started") is None
 
 
-@pytest.mark.parametrize(
-    "cost", [{"cost": {"value": 5, "unit": "credits"}}, {"cost": None}, {}, {"cost": {"value": "5"}}]
-)
-def test_a_cost_that_cannot_be_read_is_not_known(cost):
+UNREADABLE = [
+    {"value": 325, "unit": "cents"},
+    {"value": 5, "unit": "credits"},
+    {"value": "3.25", "unit": "usd"},
+    {"value": True, "unit": "usd"},
+    {"value": -1, "unit": "usd"},
+    {"value": None, "unit": "usd"},
+    {"value": 5},
+    {},
+    "3.25",
+    3.25,
+]
+FREE_WHEN_NOT_BILLED = {"completed": None, "failed": Decimal(0), "canceled": Decimal(0)}
+
+
+def billed_for(status, cost):
+    """What a machine's job of this status was charged, as it is read from the answer to GET /jobs/{id}/cost."""
     fake = numbered()
 
     async def run():
         service = of(fake, "qpu.aria-1")
         job = await service.submit(request())
-        fake.overrides["GET", f"/jobs/{job.job_id}/cost"] = lambda asked: answer(cost)
+        fake.jobs[job.job_id]["status"] = status
+        fake.overrides["GET", f"/jobs/{job.job_id}/cost"] = lambda asked: cost
         return (await service.poll(job.job_id)).billed_usd
 
-    assert asyncio.run(run()) is None
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("status", FREE_WHEN_NOT_BILLED)
+@pytest.mark.parametrize("cost", UNREADABLE)
+def test_a_cost_that_cannot_be_read_is_not_known_and_never_nothing(status, cost, caplog):
+    """A job that failed and was free is sent again by itself."""
+    assert billed_for(status, answer({"cost": cost})) is None
+    assert "not an amount in dollars" in caplog.text
+
+
+@pytest.mark.parametrize("status", FREE_WHEN_NOT_BILLED)
+@pytest.mark.parametrize("document", [{}, {"cost": None}])
+def test_only_what_ran_is_charged(status, document):
+    document = {"dry_run": False, "estimated_cost": {"value": 3.5, "unit": "usd"}, **document}
+    assert billed_for(status, answer(document)) == FREE_WHEN_NOT_BILLED[status]
+
+
+@pytest.mark.parametrize("status", FREE_WHEN_NOT_BILLED)
+def test_a_cost_in_dollars_is_what_was_charged_however_the_job_ended(status):
+    assert billed_for(status, answer({"cost": {"value": 3.25, "unit": "USD"}})) == Decimal("3.25")
+    assert billed_for(status, answer({"message": "no such job"}, 404)) is None
+
+
+def test_a_failed_job_whose_cost_cannot_be_read_is_not_sent_again():
+    fake = FakeService()
+
+    def handle(asked):
+        if asked.path.endswith("/cost"):
+            return answer({"cost": {"value": 325, "unit": "cents"}})
+        found = fake.handle(asked)
+        for job in fake.jobs.values():
+            job |= {"status": "failed", "failure": {"code": "X", "message": "broke"}}
+        return found
+
+    fake.transport.handler = handle
+    with qs.run_context("unread"):
+        for _ in range(3):  # the script is started again
+            backend = IonQBackend("ionq.aria-1", transport=fake.transport, settle_s=0.1, budget=1000)
+            with pytest.raises(QStoreError, match="broke"):
+                qs.run(qs.QuantumCircuit(1).h(0), shots=100, backend=backend, seed=3)
+    assert len(fake.transport.sent("POST")) == 1
 
 
 def test_a_job_that_failed_as_a_whole_but_not_in_all_circuits_still_gives_the_others():
@@ -411,7 +468,7 @@ def test_a_damaged_listing_is_an_error_and_never_an_empty_one(page):
         asyncio.run(of(fake).find(TAG, 0.0))
 
 
-def test_the_servers_clock_is_heard_in_every_answer():
+def test_the_servers_clock_is_heard_in_its_answers():
     fake = numbered()
     service = of(fake)
     assert service.server_time_s() is None

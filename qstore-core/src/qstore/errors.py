@@ -71,7 +71,14 @@ __all__ = [
 
 
 class QStoreError(Exception):
-    """Root of every exception that qstore raises on purpose."""
+    """Root of every exception that qstore raises on purpose.
+
+    Attributes:
+        perhaps_paid: whether something else of the call that it ended may have been paid for, such as another job of it that
+            was accepted. Whatever the error itself says: that call is not divided, nor paid for on another backend.
+    """
+
+    perhaps_paid: bool = False
 
 
 class CircuitError(QStoreError, ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from qstore_ionq.secret import Secret
 from qstore_ionq.transport import MAX_ANSWER, MAX_RESULT, DeliveryError, Response, Transport
 from qstore_ionq.wire import dump, field, load, load_by_key, mapping
 
-__all__ = ["IonQApi"]
+__all__ = ["IonQApi", "sleepless_s"]
 
 log = logging.getLogger("qstore.ionq")
 
@@ -32,23 +33,39 @@ _LARGE = 1 << 18
 _MAX_PAGES = 10_000
 
 
+def sleepless_s() -> float:
+    """Seconds from some moment on, those included in which this machine was suspended.
+
+    `time.monotonic()` leaves those out on Linux and on macOS, where it reads another clock than CLOCK_MONOTONIC; on
+    Windows it counts them.
+    """
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+    return time.monotonic()
+
+
 class IonQApi:
     """The service, reached through a transport.
 
     Args:
         transport: carries the requests.
         key: only used to take it out of messages that the service sends.
+        clock: carries the server's time on between two answers; in seconds from any moment on.
     """
 
-    def __init__(self, transport: Transport, key: Secret) -> None:
-        self._transport, self._key = transport, key
-        self._heard: tuple[float, float] | None = None  # the server's clock, ours (monotonic) at that moment
+    def __init__(
+        self, transport: Transport, key: Secret, *, clock: Callable[[], float] = sleepless_s
+    ) -> None:
+        self._transport, self._key, self._clock = transport, key, clock
+        self._heard: tuple[float, float] | None = None  # the server's clock, ours at that moment
 
     def server_time_s(self) -> float | None:
         """Seconds since 1970 by the server's clock; None before it was first heard."""
         if self._heard is None:
             return None
-        return self._heard[0] + time.monotonic() - self._heard[1]
+        return self._heard[0] + self._clock() - self._heard[1]
 
     async def create_job(self, body: bytes) -> dict[str, Any]:
         """POST /jobs; the answer has at least a usable `id`."""
@@ -191,12 +208,13 @@ class IonQApi:
             raise Unclear(str(exc)) from None
 
     def _hear(self, response: Response) -> None:
+        """Take the server's time from its own fresh answer; a gateway's failure and a cache have clocks of their own."""
         date = response.headers.get("date")
-        if date:
+        if date and 200 <= response.status < 300 and "age" not in response.headers:
             from email.utils import parsedate_to_datetime
 
             try:
-                self._heard = (parsedate_to_datetime(date).timestamp(), time.monotonic())
+                self._heard = (parsedate_to_datetime(date).timestamp(), self._clock())
             except (TypeError, ValueError, OverflowError, IndexError):
                 log.debug("The service's Date header cannot be read.")
 

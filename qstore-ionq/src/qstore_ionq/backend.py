@@ -291,14 +291,18 @@ class IonQBackend:
         for job in jobs:
             by_run.setdefault(job.packed.group[0], []).append(job)
         finished: dict[str, Finished] = {}
-        for run, some in by_run.items():
-            runner = self._runner(run, device)
-            for each in await runner.run([job.request for job in some], deadline_s=self._deadline_s):
-                finished[each.tag] = each
-        from qstore_ionq.collecting import collect
+        try:
+            for run, some in by_run.items():
+                runner = self._runner(run, device)
+                for each in await runner.run([job.request for job in some], deadline_s=self._deadline_s):
+                    finished[each.tag] = each
+            from qstore_ionq.collecting import collect
 
-        done = [(job.packed, job.request, finished[job.request.tag]) for job in jobs]
-        return await _perhaps_in_thread(rows, collect, asked, parts, done, device)
+            done = [(job.packed, job.request, finished[job.request.tag]) for job in jobs]
+            return await _perhaps_in_thread(rows, collect, asked, parts, done, device)
+        except QStoreError as exc:
+            exc.perhaps_paid |= any(job.request.paid and job.request.tag in finished for job in jobs)
+            raise
 
     def _prepared(
         self, batches: Sequence[CircuitBatch], device: Device

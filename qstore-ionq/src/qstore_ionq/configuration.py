@@ -21,6 +21,7 @@ __all__ = ["DEFAULT_URL", "Address", "configure", "resolve_key", "resolve_url"]
 DEFAULT_URL = "https://api.ionq.co/v0.4"
 KEY_VARIABLE = "IONQ_API_KEY"
 URL_VARIABLE = "QSTORE_IONQ_URL"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 KEYRING_SERVICE, KEYRING_USER = "qstore-ionq", "api_key"
 
 _configured_key: Secret | None = None
@@ -32,7 +33,7 @@ class Address:
     """Where the service listens.
 
     Attributes:
-        url: scheme, host, port and version path, no slash at the end.
+        url: scheme, host in lower case, port unless it is the scheme's own, and version path, no slash at the end.
         loopback: whether that is this machine, as with the emulator.
     """
 
@@ -114,7 +115,7 @@ def _address(url: str) -> Address:
         raise OptionError(f"url must be a string such as {DEFAULT_URL!r}, got {type(url).__name__}.")
     try:
         parts = urlsplit(url.strip().rstrip("/"))
-        host, _ = parts.hostname or "", parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError as exc:
         raise OptionError(f"url {url!r} cannot be read: {exc}.") from None
     if parts.username or parts.password:
@@ -126,7 +127,11 @@ def _address(url: str) -> Address:
     loopback = _is_loopback(host)
     if parts.scheme == "http" and not loopback:
         raise OptionError(f"url {url!r} is not encrypted: a key is sent over https, or to this machine only.")
-    return Address(f"{parts.scheme}://{parts.netloc}{parts.path}", loopback)
+    # One service has one address, however it is written: jobs' tags and machines' names carry it.
+    where = f"[{host}]" if ":" in host else host
+    if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
+        where += f":{port}"
+    return Address(f"{parts.scheme}://{where}{parts.path}", loopback)
 
 
 def _is_loopback(host: str) -> bool:

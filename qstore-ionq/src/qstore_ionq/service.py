@@ -159,9 +159,10 @@ class IonQService:
             return None
         if document is None:
             return None
-        billed = dollars(document.get("cost"))
-        # Only what ran is charged: a failed or cancelled job's reservation is released.
-        return Decimal(0) if billed is None and job.state is not RemoteState.COMPLETED else billed
+        cost = document.get("cost")
+        if cost is None and job.state is not RemoteState.COMPLETED:
+            return Decimal(0)  # only what ran is charged: a failed or cancelled job's reservation is released
+        return dollars(cost)
 
     async def _price(self, job_id: str) -> str | None:
         document = await self._api.cost(job_id) or {}
@@ -236,16 +237,17 @@ _OLDER_IN_A_ROW = 200
 
 
 def dollars(amount: Any) -> Decimal | None:
-    """`{"value", "unit"}` in dollars; None where it is missing or in another unit."""
-    if not isinstance(amount, dict):
+    """`{"value", "unit"}` in dollars; None where it is missing, or cannot be read, which is logged."""
+    if amount is None:
         return None
-    value, unit = amount.get("value"), amount.get("unit")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+    parts = amount if isinstance(amount, dict) else {}
+    value, unit = parts.get("value"), parts.get("unit")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    usd = Decimal(str(value)) if number and isinstance(unit, str) and unit.lower() == "usd" else None
+    if usd is None or usd < 0:
+        log.warning("A cost is given as %.80r, which is not an amount in dollars.", amount)
         return None
-    if not isinstance(unit, str) or unit.lower() != "usd":
-        log.warning("A cost is given in %r, not in dollars.", unit)
-        return None
-    return Decimal(str(value))
+    return usd
 
 
 def _checked(document: Any, kind: str, width: int, shots: int, what: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 """Callers that go away, and jobs that are cancelled."""
 
 import asyncio
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from job_bench import job, until
@@ -161,3 +163,22 @@ def test_a_job_that_is_over_is_not_cancelled(bench):
     b.run(job())
     assert asyncio.run(b.runner().cancel(job())).state is JobState.DONE
     assert b.service.calls["cancel"] == 0
+
+
+def test_a_job_that_is_cancelled_by_hand_while_a_restarted_run_waits_for_it_is_not_sent_again(bench):
+    b = bench(course="stuck")
+    with pytest.raises(StillRunning):
+        b.run(job(), deadline_s=0.1)
+    b.restart()
+
+    async def cancelled():
+        task = asyncio.create_task(b.runner().run([job()]))
+        await until(lambda: b.service.calls["poll"] > 2)
+        b.server.cancel("job-1")
+        told = b.service._job
+        b.service._job = lambda *given, **named: replace(told(*given, **named), billed_usd=Decimal(0))
+        with pytest.raises(JobCancelled):
+            await task
+
+    asyncio.run(cancelled())
+    assert b.billed(job()) == 1

@@ -64,11 +64,25 @@ def test_a_request_that_took_long_is_looked_for_as_long_as_any_other(bench):
 def test_a_request_that_took_long_before_its_process_died_is_looked_for_too(bench):
     b = bench(lag_s=10.0)
     b.journal.claim([job()]).result()
-    b.journal.record(job().tag, JobState.SENT, sent_server_s=b.server.clock()).result()
+    times = {"sent_s": b.clock.time(), "sent_server_s": b.server.clock()}
+    b.journal.record(job().tag, JobState.SENT, **times).result()
     b.clock.now += 40.0
     b.server.accept(job().tag, {})
     b.restart()
     b.run(job(), on_ambiguous="resubmit", settle_s=30.0)
+    assert b.billed(job()) == 1
+
+
+@pytest.mark.parametrize("error_s", [-1800.0, 900.0])
+def test_a_servers_clock_that_is_wrong_hides_no_job(bench, error_s):
+    """Carried on through a machine's sleep it is slow; a gateway's own may be ahead."""
+    b = bench(lag_s=20.0)
+    b.journal.claim([job()]).result()
+    times = {"sent_s": b.clock.time(), "sent_server_s": b.server.clock() + error_s}
+    b.journal.record(job().tag, JobState.SENT, **times).result()
+    b.server.accept(job().tag, {})
+    b.restart()
+    b.run(job(), on_ambiguous="resubmit")
     assert b.billed(job()) == 1
 
 
@@ -257,7 +271,8 @@ def test_jobs_that_were_accepted_are_taken_up(bench):
 def test_an_old_search_that_settled_long_ago_decides_at_once(bench):
     b = bench()
     b.journal.claim([job(paid=False)]).result()
-    b.journal.record(job().tag, JobState.SENT, sent_server_s=b.server.clock()).result()
+    times = {"sent_s": b.clock.time(), "sent_server_s": b.server.clock()}
+    b.journal.record(job().tag, JobState.SENT, **times).result()
     b.clock.now += 1000
     b.restart()
     start = b.clock.now

@@ -9,7 +9,7 @@ import signal
 from collections import Counter
 
 POINTS = (
-    "claimed", "reserved in the ledger", "reserved", "before sent", "sent", "accepted by the service", "before accepted",
+    "claimed", "reserved", "reserved in the ledger", "before sent", "sent", "accepted by the service", "before accepted",
     "accepted", "before poll", "after poll", "before fetch", "after fetch", "before done", "done", "settled",
 )  # fmt: skip
 """In the order in which a job passes them."""
@@ -37,12 +37,18 @@ def arm(point, journal, service, runner):
 
 
 def _wrap_journal(journal, passed):
-    claim, record = journal.claim, journal.record
+    claim, reserve, record = journal.claim, journal.reserve, journal.record
 
     def watched_claim(*arguments, **options):
         future = claim(*arguments, **options)
         future.result()
         passed("claimed")
+        return future
+
+    def watched_reserve(*arguments):
+        future = reserve(*arguments)
+        future.result()
+        passed("reserved")
         return future
 
     def watched_record(tag, state, *arguments, **facts):
@@ -52,7 +58,7 @@ def _wrap_journal(journal, passed):
         passed(state.value)
         return future
 
-    journal.claim, journal.record = watched_claim, watched_record
+    journal.claim, journal.reserve, journal.record = watched_claim, watched_reserve, watched_record
 
 
 def _wrap_ledger(ledger, passed):

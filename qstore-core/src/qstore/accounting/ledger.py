@@ -156,7 +156,7 @@ class Ledger:
 
         Args:
             tag: the job. A tag that was never reserved is entered with its bill.
-            billed: dollars; None where the service does not say, then the reservation counts as spent.
+            billed: dollars; None where the service does not say, then the reservation counts as spent, if there is one.
             budget: what it is counted under if it was never reserved.
             backend: where it went, likewise.
             run: whose it was, likewise.
@@ -168,7 +168,7 @@ class Ledger:
         def settle(transaction: Transaction) -> None:
             state = _state(transaction, tag)
             connection = transaction.connection
-            if state == "settled":
+            if state == "settled" or (state == "released" and billed is None):
                 return
             if state is None:
                 name = budget.name if budget is not None else UNLIMITED

@@ -156,6 +156,20 @@ class Journal:
 
         return self._store().submit(record)
 
+    def reserve(self, tags: Iterable[str], ledger: str) -> Future[list[JobRow]]:
+        """Write down that money is going to be set aside for jobs; the rows of those that were NEW until now."""
+        wanted = tuple(tags)
+
+        def reserve(transaction: Transaction) -> list[JobRow]:
+            fresh = [row for row in (table.find(transaction, tag) for tag in wanted) if row is not None]
+            fresh = [row for row in fresh if row.state is JobState.NEW]
+            for row in fresh:
+                table.change(transaction, row, JobState.RESERVED, {"ledger": ledger})
+                table.note(transaction, row.tag, JobState.RESERVED.value, f"${row.estimated_usd}")
+            return [table.known(transaction, row.tag) for row in fresh]
+
+        return self._store().submit(reserve)
+
     def note_other(self, tag: str, job: OtherJob) -> Future[None]:
         """Write down a further job at the service that has the same tag."""
         return self._store().submit(lambda t: table.enter_other(t, tag, job))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from qstore.batch import BatchResult, CircuitBatch, Counts, Expectations, Output, Variance
 from qstore.circuit import QuantumCircuit, Template
-from qstore.errors import ExecutionError
+from qstore.errors import ExecutionError, QStoreError
 from qstore.execution.plan import Plan, plan
 from qstore.execution.settings import resolve_backend
 from qstore.plugins import Backend, is_sync, runs_many, runs_many_sync
@@ -102,10 +102,15 @@ def execute_many(batches: Sequence[CircuitBatch], backend: Backend) -> tuple[Bat
     if len(batches) > 1 and runs_many_sync(backend):
         parts = [part for each in plans for part in each.batches]
         return _combined(plans, parts, backend.run_many_sync(parts), backend)
-    return tuple(
-        each.combine([checked_result(backend.run_sync(part), part, backend) for part in each.batches])
-        for each in plans
-    )
+    done: list[BatchResult] = []
+    try:
+        for part in [part for each in plans for part in each.batches]:
+            done.append(checked_result(backend.run_sync(part), part, backend))  # noqa: PERF401  # what is done counts
+    except QStoreError as exc:
+        exc.perhaps_paid |= bool(done) and backend.capabilities.paid
+        raise
+    results = iter(done)
+    return tuple(each.combine([next(results) for _ in each.batches]) for each in plans)
 
 
 async def execute_many_async(batches: Sequence[CircuitBatch], backend: Backend) -> tuple[BatchResult, ...]:
@@ -115,8 +120,19 @@ async def execute_many_async(batches: Sequence[CircuitBatch], backend: Backend) 
     if parts and runs_many(backend):
         found: object = await backend.run_many(parts)
     else:
-        found = [await backend.run(part) for part in parts]
+        found = await _in_turn(parts, backend)
     return _combined(plans, parts, found, backend)
+
+
+async def _in_turn(parts: Sequence[CircuitBatch], backend: Backend) -> list[BatchResult]:
+    done: list[BatchResult] = []
+    try:
+        for part in parts:
+            done.append(await backend.run(part))  # noqa: PERF401  # what is done counts
+    except QStoreError as exc:
+        exc.perhaps_paid |= bool(done) and backend.capabilities.paid
+        raise
+    return done
 
 
 def _combined(

@@ -3,7 +3,8 @@
 
 A course is about all batches of a call at once, so that what belongs together, such as the shifted circuits of a
 gradient, comes from one backend. What may have been paid for is never paid for again somewhere else: after such a failure
-only free backends follow, and a job that is held or still runs ends the call.
+only free backends follow, and a job that is held or still runs ends the call. A failure that says that nothing was sent
+says so of what failed; of the rest of the call, its `perhaps_paid` tells.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class Course:
         self._notes: dict[tuple[str, str], str] = {}
         self._tried: set[Candidate] = set()
         self._last: Exception | None = None
-        self._only_free = False
+        self._only_free = self._perhaps_paid = False
         self._tag = ""
 
     def __iter__(self) -> Iterator[Choice]:
@@ -214,8 +215,15 @@ class Course:
         rules, candidate = self._rules, choice.candidate
         meaning = meaning_of(exc, local=choice.backend.capabilities.local)
         unclear = (
-            meaning is Meaning.UNCLEAR or isinstance(exc, ExecutionError) or not isinstance(exc, QStoreError)
+            meaning is Meaning.UNCLEAR
+            or isinstance(exc, ExecutionError)
+            or not isinstance(exc, QStoreError)
+            or exc.perhaps_paid
         )
+        self._perhaps_paid |= unclear and choice.paid
+        if self._perhaps_paid and isinstance(exc, QStoreError):
+            # For whoever called the router: what fails last need not be what was paid for.
+            exc.perhaps_paid = True
         if self._tag and not unclear:
             self._settled(lambda ledger: ledger.release(self._tag))
         self._tag = ""  # else it stays reserved: rather too much counts as spent than too little
@@ -229,7 +237,7 @@ class Course:
             candidate.refused_usd = choice.usd if meaning is Meaning.SPENT else None
         if rules.strategy == "none":
             raise exc
-        self._only_free |= rules.strategy == "simulation" or (unclear and choice.paid)
+        self._only_free |= rules.strategy == "simulation" or self._perhaps_paid
         self._last = exc
         self._say(candidate, f"{type(exc).__name__}: {exc}")
 

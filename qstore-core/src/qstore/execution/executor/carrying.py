@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from qstore.batch import BatchResult
-from qstore.errors import ExecutionError
+from qstore.errors import ExecutionError, QStoreError
 from qstore.execution.caches import MultiLevelCache, ShotPool
 from qstore.execution.executor.merging import Piece, merged, split, whole
 from qstore.execution.executor.safety import may_divide
@@ -62,12 +62,15 @@ class Carrier:
             return
         except BaseException as exc:  # noqa: BLE001  # even SystemExit: our loop serves others, and handles must settle
             wanted = [piece for piece in pieces if not piece.work.settled]
-            if len(wanted) > 1 and may_divide(exc, paid=self._backend.capabilities.paid):
+            paid = self._backend.capabilities.paid
+            if len(wanted) > 1 and may_divide(exc, paid=paid):
                 log.info("A request of %d submissions is sent in two halves after: %s", len(wanted), exc)
                 middle = len(wanted) // 2
                 halves = (wanted[:middle], wanted[middle:])
                 await asyncio.gather(*(self.carry_out(half) for half in halves))
             else:
+                if paid and isinstance(exc, QStoreError):
+                    exc.perhaps_paid |= any(_is_sent_elsewhere(piece.work) for piece in wanted)
                 self._failed(wanted, exc)
             return
         self._deliver(parts)
@@ -120,6 +123,11 @@ class Carrier:
         return self._pool.add(
             work.pool_key, work.batch.outputs, result, work.batch.stream_keys, key_bytes=_bytes(work)
         )
+
+
+def _is_sent_elsewhere(work: Work) -> bool:
+    """Whether other rows of a work have results already, or are in another request."""
+    return bool(work.parts) or len(work.requests) > 1
 
 
 def _bytes(work: Work) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from qstore.batch import BatchResult, Capabilities, CircuitBatch, Estimate
-from qstore.errors import ExecutionError, OptionError
+from qstore.errors import ExecutionError, OptionError, QStoreError
 from qstore.execution.caches import MultiLevelCache, ShotPool
 from qstore.execution.executor.dispatcher import Dispatcher
 from qstore.execution.executor.handle import Handle, Told
@@ -153,9 +153,16 @@ class AsyncQuantumExecutor:
         handles = self._submitted(batches, pooled=False, bounded=False)
         try:
             return [await handle for handle in handles]
+        except QStoreError as exc:
+            self.note_paid(exc, handles)
+            raise
         finally:
             for handle in handles:
                 handle.cancel()
+
+    def note_paid(self, error: QStoreError, handles: Sequence[Handle]) -> None:
+        """Have the error of a call say whether any batch of it may have been paid for."""
+        error.perhaps_paid |= self.capabilities.paid and any(handle.perhaps_paid for handle in handles)
 
     @property
     def vjp(self) -> Any:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qstore.batch import BatchResult
 from qstore.errors import ExecutionError
 from qstore.execution.bridge import on_background_loop
+from qstore.execution.executor.safety import nothing_sent
 
 if TYPE_CHECKING:
     from qstore.execution.executor.dispatcher import Dispatcher
@@ -56,6 +57,15 @@ class Handle:
         self.value: Any = None
         self.told: list[Told] | None = None
         self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def perhaps_paid(self) -> bool:
+        """Whether anything of it may have been paid for, if its backend is paid."""
+        if self.state == DONE:
+            return bool(getattr(self.value, "billed_usd", None) != 0)
+        if self.state == FAILED:
+            return not nothing_sent(self.value)
+        return self.work is not None and self.work.taken > 0
 
     def done(self) -> bool:
         """Whether it has settled: has a result or an error, or was cancelled."""

@@ -13,15 +13,15 @@ from collections.abc import Sequence
 
 from qstore.batch import BatchResult, CircuitBatch
 from qstore.circuit import Template
-from qstore.errors import ExecutionError
+from qstore.errors import ExecutionError, QStoreError
 from qstore.execution.clock import SYSTEM_CLOCK, Clock
-from qstore.execution.executor.safety import may_repeat
+from qstore.execution.executor.safety import may_repeat, nothing_sent
 from qstore.execution.executor.threads import DaemonThreads
 from qstore.execution.executor.work import Kind
 from qstore.execution.plan import Plan, plan
 from qstore.execution.retry import Backoff, RetryQuota
 from qstore.execution.run import checked_results
-from qstore.plugins import Backend, is_sync, runs_many
+from qstore.plugins import Backend, SyncBackend, is_sync, runs_many
 
 __all__ = ["Sender", "compiled_kind"]
 
@@ -85,9 +85,13 @@ class Sender:
         paid = self._backend.capabilities.paid
         spent = attempt = 0
         while True:
+            found: list[BatchResult] = []
             try:
-                found = [result for wave in waves for result in await self._once(wave)]
+                for wave in waves:
+                    found += await self._once(wave)
             except Exception as exc:
+                if isinstance(exc, QStoreError):
+                    exc.perhaps_paid |= paid and bool(found)
                 spent = self._quota.spend() if attempt < self._retries and may_repeat(exc, paid=paid) else 0
                 if not spent:
                     raise
@@ -114,7 +118,7 @@ class Sender:
         found: Sequence[BatchResult]
         if self._threads is not None and is_sync(backend):
             # One call for all: they would only get into each other's way.
-            found = await self._threads.call(lambda: [backend.run_sync(part) for part in parts])
+            found = await self._threads.call(lambda: _in_turn(backend, parts))
         elif runs_many(backend):
             found = await backend.run_many(parts)
         elif len(parts) == 1:
@@ -124,15 +128,29 @@ class Sender:
         return checked_results(found, parts, backend)
 
 
+def _in_turn(backend: SyncBackend, parts: Sequence[CircuitBatch]) -> list[BatchResult]:
+    found: list[BatchResult] = []
+    try:
+        for part in parts:
+            found.append(backend.run_sync(part))  # noqa: PERF401  # what ran before a failure has to be known
+    except QStoreError as exc:
+        exc.perhaps_paid |= backend.capabilities.paid and bool(found)
+        raise
+    return found
+
+
 async def _side_by_side(backend: Backend, parts: Sequence[CircuitBatch]) -> list[BatchResult]:
     """All of them at once; if one fails, the others are stopped before that is told."""
     tasks = [asyncio.ensure_future(_guarded(backend, part)) for part in parts]
     try:
         return list(await asyncio.gather(*tasks))
-    except BaseException:
+    except BaseException as exc:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        if isinstance(exc, QStoreError) and backend.capabilities.paid:
+            # One that was cancelled may have been under way.
+            exc.perhaps_paid |= not all(map(nothing_sent, ends))
         raise
 
 

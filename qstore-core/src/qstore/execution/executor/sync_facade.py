@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from qstore.batch import BatchResult, CircuitBatch
-from qstore.errors import ExecutionError
+from qstore.errors import ExecutionError, QStoreError
 from qstore.execution.bridge import on_background_loop, wait_for
 from qstore.execution.executor.handle import Handle
 from qstore.execution.executor.iteration import Progress, Window
@@ -65,6 +65,9 @@ class SyncExecutor:
         handles = submit(batches, priority=priority, deadline=deadline)
         try:
             found: list[Any] = [handle.result() for handle in handles]
+        except QStoreError as exc:
+            executor.note_paid(exc, handles)
+            raise
         finally:
             for handle in handles:
                 handle.cancel()

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
 
 from qstore.errors import JobAmbiguous
 from qstore.execution.clock import Deadline
@@ -43,7 +45,8 @@ async def cancel(desk: Desk, request: JobRequest, row: JobRow, deadline: Deadlin
     theirs = row.elsewhere or ("" if alone else "another call")
     if row.state in UNSENT and not theirs:
         row = await release(desk, row)
-        return await written(desk.journal.record(row.tag, JobState.CANCELLED, "before it was sent"))
+        facts: dict[str, Any] = {"billed_usd": Decimal(0), "finished_s": desk.clock.time()}
+        return await written(desk.journal.record(row.tag, JobState.CANCELLED, "before it was sent", **facts))
     if not row.job_id:
         if theirs:
             raise JobAmbiguous(f"Job {row.tag[:12]} is just being sent, by {theirs}; try again.", tag=row.tag)
@@ -62,11 +65,10 @@ async def cancel(desk: Desk, request: JobRequest, row: JobRow, deadline: Deadlin
     job = await desk.ask(stopped, row, deadline)
     if theirs or job.state not in TERMINAL or job.state is RemoteState.COMPLETED:
         return row
-    row = await written(
+    await settle(desk, row, job.billed_usd)
+    return await written(
         desk.journal.record(
             row.tag, _ENDS[job.state], "cancelled by hand", billed_usd=job.billed_usd, failure=job.failure,
             finished_s=desk.clock.time(),
         )
     )  # fmt: skip
-    await settle(desk, row, job.billed_usd)
-    return row

@@ -34,7 +34,8 @@ class Course:
 
     Attributes:
         sending: its requests that are under way, which outlive a cancelled course.
-        sent_before: whether an earlier call sent it; if it then ended badly and free of charge, it starts again.
+        searched: whether its fate was unclear; then there may be several of it.
+        sent_before: whether an earlier call sent it; if it then had ended badly and free of charge, it starts again.
     """
 
     desk: Desk
@@ -43,6 +44,7 @@ class Course:
     deadline: Deadline
     job: RemoteJob | None = None
     adopted: bool = False
+    searched: bool = False
     sending: Sending = field(default_factory=set)
     sent_before: bool = False
 
@@ -75,6 +77,7 @@ class Course:
         self.row, self.job = await send(self.desk, self.request, self.row, self.deadline, self.sending)
 
     async def _search(self) -> None:
+        self.searched = True
         self.row, self.job = await search(
             self.desk, self.request, self.row, self.deadline, sent_now=not self.sent_before
         )
@@ -94,7 +97,9 @@ class Course:
 
     async def _watch(self) -> Finished | None:
         desk, clock = self.desk, self.desk.clock
-        job, asked, started = self.job, 0, None
+        job, asked, polled, started = self.job, 0, 0, None
+        if job is not None and job.state in TERMINAL:
+            job = None  # the answer to a request, or a list, need not say what it cost
         # Found in the journal rather than sent now: how it stands is asked at once.
         accepted = clock.monotonic() - (
             0.0 if job else max(clock.time() - (self.row.accepted_s or clock.time()), 0.0)
@@ -107,9 +112,12 @@ class Course:
                 await desk.wait(wait_s, self.row, self.deadline)
                 asked += 1
             job = await desk.ask(lambda: desk.service.poll(self.row.job_id), self.row, self.deadline)
+            polled += 1
             if started is None and job.state in _STARTED:
                 started = clock.monotonic()
         self.job = job
+        if job.state is RemoteState.CANCELLED and polled > 1:
+            self.sent_before = False  # somebody has cancelled it while we waited, and means it
         ended = clock.monotonic()
         started = ended if started is None else started
         times = {
@@ -127,6 +135,8 @@ class Course:
         facts["finished_s"] = desk.clock.time()
         if job.state is RemoteState.COMPLETED:
             facts["result"] = result
+        # First: a row that is over may start again, and then its money goes by another name.
+        await settle(desk, row, job.billed_usd)
         try:
             self.row = await written(desk.journal.record(row.tag, _ENDS[job.state], **facts))
         except QStoreError:
@@ -134,8 +144,7 @@ class Course:
             log.warning(
                 "How job %s ended is not in the journal; it will be asked again.", row.job_id, exc_info=True
             )
-        await settle(desk, row, job.billed_usd)
-        if row.submissions > 1:
+        if row.submissions > 1 or self.searched:
             await drop_duplicates(desk, row, self.deadline)
         if job.state is not RemoteState.COMPLETED and self.sent_before:
             self.adopted = self.sent_before = False

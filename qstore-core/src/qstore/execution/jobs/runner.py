@@ -12,13 +12,14 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from qstore.accounting import Budget, Ledger
-from qstore.errors import BudgetExceeded, ExecutionError, OptionError, StillRunning
+from qstore.errors import BudgetExceeded, ExecutionError, OptionError, QStoreError, StillRunning
 from qstore.execution.clock import SYSTEM_CLOCK, Clock, Deadline
-from qstore.execution.job_rows import JobRow, JobState
+from qstore.execution.job_rows import UNSENT, JobRow, JobState
 from qstore.execution.jobs.cancelling import cancel
 from qstore.execution.jobs.contract import Finished, JobRequest, JobService
 from qstore.execution.jobs.course import Course
@@ -147,6 +148,7 @@ class JobRunner:
             BudgetExceeded: the new jobs cost more than is left; nothing was sent.
             JobError: a job failed, was cancelled, is held, or is not done by the deadline.
             QStoreError: the service refuses a job, or the service, journal or ledger cannot be used.
+                `perhaps_paid` says whether some job of the call may have been paid for.
         """
         if not requests:
             return []
@@ -154,22 +156,26 @@ class JobRunner:
             self._start()  # in a forked child: the slots are its parent's
         deadline = Deadline(self._desk.clock, deadline_s if deadline_s is not None else self._deadline_s)
         rows = await self._claimed(requests, pay_again=pay_again)
-        reserved = await self._reserve_all(requests, rows)
         results: list[Finished | None] = [None] * len(requests)
         pending = iter(enumerate(requests))
-        workers = [
-            asyncio.get_running_loop().create_task(self._work(pending, results, deadline))
-            for _ in range(min(self._max_in_flight, len(requests)))
-        ]
+        reserved: Sequence[str] = ()
+        workers: list[asyncio.Task[None]] = []
         try:
+            reserved = await self._reserved(requests, rows)
+            workers += [
+                asyncio.get_running_loop().create_task(self._work(pending, results, deadline))
+                for _ in range(min(self._max_in_flight, len(requests)))
+            ]
             done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
             for worker in done:
                 worker.result()
-        except BaseException:
+        except BaseException as exc:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
             await self._release_unsent(reserved)
+            if isinstance(exc, QStoreError):
+                exc.perhaps_paid |= await self._perhaps_paid(rows)
             raise
         return [result for result in results if result is not None]
 
@@ -207,50 +213,80 @@ class JobRunner:
             rows += found
         return rows
 
-    async def _reserve_all(self, requests: Sequence[JobRequest], rows: Sequence[JobRow]) -> dict[str, str]:
-        """Set the money for all new jobs aside; their entries in the ledger by tag."""
+    async def _reserved(self, requests: Sequence[JobRequest], rows: Sequence[JobRow]) -> list[str]:
+        """`_reserve_all` to its end, also where the caller is cancelled: then what was set aside is given back."""
+        task = asyncio.get_running_loop().create_task(self._reserve_all(requests, rows))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            if not task.cancelled() and task.exception() is None:
+                await self._release_unsent(task.result())
+            raise
+
+    async def _reserve_all(self, requests: Sequence[JobRequest], rows: Sequence[JobRow]) -> list[str]:
+        """Set the money for all new jobs aside; their tags."""
         desk = self._desk
         if desk.ledger is None:
-            return {}
+            return []
         new = {
-            row.tag: (row, request.estimated_usd) for request, row in zip(requests, rows, strict=True)
+            row.tag: (row.ledger_tag, request.estimated_usd) for request, row in zip(requests, rows, strict=True)
             if request.paid and row.state is JobState.NEW and not row.elsewhere
         }  # fmt: skip
         if not new:
-            return {}
-        amounts = {row.ledger_tag: usd for row, usd in new.values()}
+            return []
+        mine = [row.tag for row in await written(desk.journal.reserve(new, str(desk.ledger.path)))]
         try:
             whose = {"backend": requests[0].backend, "run": desk.journal.run}  # one service, one backend
-            await asyncio.to_thread(desk.ledger.reserve_all, amounts, desk.budget, **whose)
+            await asyncio.to_thread(desk.ledger.reserve_all, dict(new.values()), desk.budget, **whose)
         except BudgetExceeded:
-            await written(desk.journal.drop_unsent(new))
+            await self._drop(mine)
             raise
-        path = str(desk.ledger.path)
-        writes = [
-            desk.journal.record(tag, JobState.RESERVED, f"${usd}", ledger=path)
-            for tag, (_, usd) in new.items()
-        ]
-        for write in writes:
-            await written(write)
-        return {tag: row.ledger_tag for tag, (row, _) in new.items()}
+        return mine
 
-    async def _release_unsent(self, reserved: Mapping[str, str]) -> None:
+    async def _drop(self, tags: Sequence[str]) -> None:
+        """Take out jobs for which there is no money, but for those that another call is about to send."""
+        with self._boarded(tags) as mine:
+            await written(self._desk.journal.drop_unsent(mine))
+
+    @contextmanager
+    def _boarded(self, tags: Iterable[str]) -> Iterator[list[str]]:
+        """Those of some jobs that no other call is at, nor can be as long as this lasts."""
+        flights = self._desk.journal.flights
+        mine = [tag for tag in tags if flights.board(tag)[1]]
+        try:
+            yield mine
+        finally:
+            for tag in mine:
+                flights.land(tag, None)
+
+    async def _release_unsent(self, reserved: Sequence[str]) -> None:
         """Give back the money for jobs that were not sent and that nobody else is about to send."""
         desk = self._desk
         if desk.ledger is None:
             return
-        mine = [tag for tag in reserved if desk.journal.flights.board(tag)[1]]
-        try:
-            rows = [await written(desk.journal.row(tag)) for tag in mine]
-            unsent = [row for row in rows if row is not None and row.state is JobState.RESERVED]
-            await asyncio.to_thread(desk.ledger.release_all, [row.ledger_tag for row in unsent])
-            for row in unsent:
-                await written(desk.journal.record(row.tag, JobState.NEW, "its reservation was released"))
-        except ExecutionError:
-            log.warning("Reservations of jobs that were not sent are not released.", exc_info=True)
-        finally:
-            for tag in mine:
-                desk.journal.flights.land(tag, None)
+        with self._boarded(reserved) as mine:
+            try:
+                rows = [await written(desk.journal.row(tag)) for tag in mine]
+                unsent = [row for row in rows if row is not None and row.state is JobState.RESERVED]
+                await asyncio.to_thread(desk.ledger.release_all, [row.ledger_tag for row in unsent])
+                for row in unsent:
+                    await written(desk.journal.record(row.tag, JobState.NEW, "its reservation was released"))
+            except ExecutionError:
+                log.warning("Reservations of jobs that were not sent are not released.", exc_info=True)
+
+    async def _perhaps_paid(self, rows: Sequence[JobRow]) -> bool:
+        """Whether any job of a call may have been paid for, whoever sent it, now or earlier."""
+        for row in rows:
+            if not row.paid:
+                continue
+            try:
+                now = await written(self._desk.journal.row(row.tag))
+            except ExecutionError:
+                return True  # nobody can say
+            if row.elsewhere or (now is not None and now.state not in UNSENT and now.billed_usd != 0):
+                return True
+        return False
 
     async def _work(
         self, pending: Iterator[tuple[int, JobRequest]], results: list[Finished | None], deadline: Deadline

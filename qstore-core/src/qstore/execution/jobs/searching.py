@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from qstore.errors import JobAmbiguous, QStoreError
 from qstore.execution.clock import Deadline
@@ -55,7 +56,7 @@ async def search(
     pause_s = _FIRST_PAUSE_S
     while True:
         last = settled or desk.clock.monotonic() >= until
-        jobs = await desk.ask(lambda: desk.service.find(tag, since_s), row, deadline)
+        jobs = await desk.ask(partial(desk.service.find, tag, since_s), row, deadline)
         fresh = [job for job in jobs if job.job_id not in known]
         if fresh:
             kept, younger = _oldest(fresh)
@@ -65,8 +66,11 @@ async def search(
                     accepted_s=desk.clock.time(),
                 )
             )  # fmt: skip
-            await cancel_duplicates(desk, row, younger)
+            await _cancel_duplicates(desk, row, younger)
             return row, kept
+        if last and request.paid and since_s > 0.0:
+            since_s = 0.0  # one more look, at all of them: the clock that was heard of may have been ahead
+            continue
         if last:
             return await _not_found(desk, request, row), None
         await desk.wait(min(pause_s, max(until - desk.clock.monotonic(), 0.0)), row, deadline)
@@ -82,28 +86,45 @@ async def drop_duplicates(desk: Desk, row: JobRow, deadline: Deadline) -> None:
     except QStoreError:
         log.warning("Whether job %s has duplicates cannot be found out now.", row.job_id, exc_info=True)
         return
-    await cancel_duplicates(desk, row, [job for job in jobs if job.job_id not in known])
+    await _cancel_duplicates(desk, row, [job for job in jobs if job.job_id not in known])
 
 
-async def cancel_duplicates(desk: Desk, row: JobRow, jobs: Sequence[RemoteJob]) -> None:
+async def _cancel_duplicates(desk: Desk, row: JobRow, jobs: Sequence[RemoteJob]) -> None:
     """Cancel further jobs with the same tag, and write down what they cost."""
     for job in jobs:
-        billed = job.billed_usd
-        if job.state not in TERMINAL:
-            try:
-                await desk.service.cancel(job.job_id)
-                billed = (await desk.service.poll(job.job_id)).billed_usd
-            except (QStoreError, NotAccepted, Unclear, OSError):
-                log.warning(
-                    "The duplicate %s of job %s is not cancelled.", job.job_id, row.job_id, exc_info=True
-                )
+        cancelled, found = await _stopped(desk, row, job)
         log.warning(
             "Job %s has a duplicate at %r: %s, billed %s.", row.job_id, desk.service.name, job.job_id,
-            "unknown" if billed is None else f"${billed}",
+            "unknown" if found.billed_usd is None else f"${found.billed_usd}",
         )  # fmt: skip
+        if not cancelled:
+            # Not written down, so that the last look at the job's duplicates tries again; but it may well be paid for.
+            await settle(desk, row, row.estimated_usd, _entry(row, job))
+            continue
+        billed = found.billed_usd
         await written(desk.journal.note_other(row.tag, OtherJob(job.job_id, "duplicate", billed)))
+        if billed is None and found.state is RemoteState.COMPLETED:
+            billed = row.estimated_usd
         if billed:
-            await settle(desk, row, billed, f"{row.tag}#{job.job_id}")
+            await settle(desk, row, billed, _entry(row, job))
+
+
+async def _stopped(desk: Desk, row: JobRow, job: RemoteJob) -> tuple[bool, RemoteJob]:
+    """Whether a duplicate goes on no longer, and what the service says of it."""
+    try:
+        if job.state not in TERMINAL:
+            await desk.service.cancel(job.job_id)
+        if job.state not in TERMINAL or job.billed_usd is None:
+            job = await desk.service.poll(job.job_id)  # a list need not say what it cost
+    except (QStoreError, NotAccepted, Unclear, OSError):
+        log.warning("The duplicate %s of job %s is not cancelled.", job.job_id, row.job_id, exc_info=True)
+        return job.state in TERMINAL, job
+    return True, job
+
+
+def _entry(row: JobRow, job: RemoteJob) -> str:
+    """What a duplicate is called in the ledger."""
+    return f"{row.tag}#{job.job_id}"
 
 
 def _has_settled(desk: Desk, row: JobRow) -> bool:
@@ -112,9 +133,11 @@ def _has_settled(desk: Desk, row: JobRow) -> bool:
     What is known is when the process wrote down that it was going to send it: its request may have taken long.
     """
     now_s = desk.server_time_s()
-    if row.submissions != 1 or now_s is None or row.sent_server_s is None:
+    if row.submissions != 1 or now_s is None or row.sent_server_s is None or row.sent_s is None:
         return False
-    return now_s - row.sent_server_s >= desk.settle_s + MARGIN_S
+    # By our own clock, too: what we know of the server's may not have gone on while the machine slept.
+    passed_s = min(now_s - row.sent_server_s, desk.clock.time() - row.sent_s)
+    return passed_s >= desk.settle_s + MARGIN_S
 
 
 def _oldest(jobs: Sequence[RemoteJob]) -> tuple[RemoteJob, list[RemoteJob]]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
-from qstore.errors import ExecutionError, QStoreError, TransportError
+from qstore.accounting import Ledger
+from qstore.errors import BudgetExceeded, ExecutionError, QStoreError, TransportError
 from qstore.execution.clock import Deadline
 from qstore.execution.job_rows import JobRow, JobState
 from qstore.execution.jobs.contract import JobRequest, NotAccepted, RemoteJob, Unclear
@@ -80,33 +82,68 @@ async def send(
 
 
 async def reserve(desk: Desk, request: JobRequest, row: JobRow) -> JobRow:
-    """Set the money for a new job aside, if money is counted."""
-    if row.state is not JobState.NEW or desk.ledger is None or not request.paid:
+    """Set the money for a job aside that is about to be sent, if money is counted and it is not set aside yet.
+
+    Journal first, ledger second: what the ledger has reserved, the next start finds by the journal. A row that says so
+    need not have its money any more, since whoever gives it back may be cancelled or killed between the two.
+
+    Raises:
+        BudgetExceeded: it costs more than is left; nothing is reserved.
+    """
+    if desk.ledger is None or not request.paid:
         return row
+    fresh = row.state is JobState.NEW
+    if fresh:
+        found = await written(desk.journal.reserve((row.tag,), str(desk.ledger.path)))
+        row = found[0] if found else row
     whose = {"backend": request.backend, "run": desk.journal.run}
-    await asyncio.to_thread(desk.ledger.reserve, row.ledger_tag, request.estimated_usd, desk.budget, **whose)
-    note = f"${request.estimated_usd}"
-    return await written(desk.journal.record(row.tag, JobState.RESERVED, note, ledger=str(desk.ledger.path)))
+    try:
+        await _in_ledger(
+            desk,
+            row,
+            lambda ledger: ledger.reserve(row.ledger_tag, request.estimated_usd, desk.budget, **whose),
+        )
+    except BudgetExceeded:
+        if fresh:
+            await written(desk.journal.record(row.tag, JobState.NEW, "the budget does not suffice"))
+        raise
+    return row
 
 
 async def release(desk: Desk, row: JobRow) -> JobRow:
     """Give the money back for a job that is not going to be sent now."""
     if row.state is not JobState.RESERVED or desk.ledger is None:
         return row
-    await asyncio.to_thread(desk.ledger.release, row.ledger_tag)
+    await _in_ledger(desk, row, lambda ledger: ledger.release(row.ledger_tag))
     return await written(desk.journal.record(row.tag, JobState.NEW, "its reservation was released"))
 
 
 async def settle(desk: Desk, row: JobRow, billed_usd: Decimal | None, entry: str = "") -> None:
     """Put the bill in the place of the reservation, or of another entry of the ledger."""
-    if desk.ledger is None or not row.paid:
+    if not row.paid:
         return
+    whose = {"backend": row.backend, "run": desk.journal.run}
     try:
-        whose = {"backend": row.backend, "run": desk.journal.run}
-        await asyncio.to_thread(desk.ledger.settle, entry or row.ledger_tag, billed_usd, desk.budget, **whose)
+        await _in_ledger(
+            desk, row, lambda ledger: ledger.settle(entry or row.ledger_tag, billed_usd, desk.budget, **whose)
+        )
     except ExecutionError:
         # The reservation stays, so that too much counts as spent rather than too little.
         log.warning("The bill of job %s is not in the ledger.", row.job_id, exc_info=True)
+
+
+async def _in_ledger(desk: Desk, row: JobRow, call: Callable[[Ledger], None]) -> None:
+    """Do something in the ledger that has a job's reservation: an earlier start may have used another one."""
+    theirs = row.ledger if row.state is not JobState.NEW else ""
+    if theirs and (desk.ledger is None or theirs != str(desk.ledger.path)):
+
+        def do() -> None:
+            with Ledger(theirs) as ledger:
+                call(ledger)
+
+        await asyncio.to_thread(do)
+    elif desk.ledger is not None:
+        await asyncio.to_thread(call, desk.ledger)
 
 
 def _heard(task: asyncio.Task[_Answer]) -> None:
@@ -163,8 +200,8 @@ async def _sent_once(desk: Desk, request: JobRequest, row: JobRow) -> _Answer:
         state = JobState.RESERVED if desk.ledger is not None and row.paid else JobState.NEW
         row = await written(record(row.tag, state, str(said)))
     else:
-        if desk.ledger is not None and row.paid:
-            await asyncio.to_thread(desk.ledger.release, row.ledger_tag)
+        if row.paid:
+            await _in_ledger(desk, row, lambda ledger: ledger.release(row.ledger_tag))
         row = await written(record(row.tag, JobState.NEW, str(said)))
     return _Answer(row, said)
 
