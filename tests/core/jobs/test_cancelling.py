@@ -182,3 +182,16 @@ def test_a_job_that_is_cancelled_by_hand_while_a_restarted_run_waits_for_it_is_n
 
     asyncio.run(cancelled())
     assert b.billed(job()) == 1
+
+
+def test_a_job_that_was_found_and_then_cancelled_by_hand_is_not_sent_again(bench):
+    b = bench(course="stuck", submit=["accepted, lost"], find=["always:lost"])
+    with pytest.raises(StillRunning):
+        b.run(job(), deadline_s=5)
+    b.restart()
+    told = b.service._job
+    b.service._job = lambda *given, **named: replace(told(*given, **named), billed_usd=Decimal(0))
+    b.service.before["poll"] = lambda: b.server.cancel("job-1")
+    with pytest.raises(JobCancelled):
+        b.run(job())
+    assert b.billed(job()) == 1

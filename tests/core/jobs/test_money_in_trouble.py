@@ -13,7 +13,7 @@ from job_bench import job, until
 
 from faults.core.server import PRICE
 from qstore.accounting import Budget, Ledger
-from qstore.errors import BudgetExceeded, ExecutionError, JobFailed, StillRunning
+from qstore.errors import BudgetExceeded, ExecutionError, JobCancelled, JobFailed, OptionError, StillRunning
 from qstore.execution.job_rows import JobState
 from qstore.execution.jobs import RemoteState
 
@@ -243,3 +243,101 @@ def test_the_bill_goes_to_the_ledger_that_has_the_reservation(bench):
         b.run(job(), ledger=second, budget=Budget(5))
         assert (spending(first).reserved_usd, spending(first).settled_usd) == (0, PRICE)
         assert second.report() == {}
+
+
+def test_a_duplicate_that_goes_on_in_spite_of_its_cancellation_counts_and_is_looked_at_again(bench):
+    """As a machine that finishes what it is running."""
+    b = bench(submit=["accepted, lost"])
+    b.service.after["accept"] = lambda: b.server.accept(job().tag, job().content, "stuck") and None
+    b.service.cancel = lambda _job_id: asyncio.sleep(0)
+    with Ledger(b.home / "ledger.sqlite") as ledger:
+        b.run(job(), ledger=ledger, budget=Budget(3))
+        assert (spending(ledger).settled_usd, spending(ledger).reserved_usd) == (PRICE, PRICE)
+    assert b.journal.others(job().tag).result() == []
+
+
+def test_a_duplicate_that_could_not_be_cancelled_is_cancelled_by_the_next_start(bench):
+    b = bench(course="stuck", submit=["accepted, lost"], cancel=["always:lost"])
+    b.server.accept(job().tag, job().content, "stuck")
+    with Ledger(b.home / "ledger.sqlite") as ledger:
+        with pytest.raises(StillRunning):
+            b.run(job(), ledger=ledger, budget=Budget(30), deadline_s=100)
+        b.restart()
+        b.server.cancel("job-1")
+        with pytest.raises(JobCancelled):
+            b.run(job(), ledger=ledger, budget=Budget(30))
+        assert b.server.state("job-2", look=True) == "cancelled"
+        assert spending(ledger).settled_usd == 2 * PRICE  # nobody says what a cancelled one costs
+
+
+def test_of_two_calls_that_share_a_job_neither_keeps_its_money(bench):
+    b = bench(submit=["rejected"])
+    ledger = Ledger(b.home / "ledger.sqlite")
+    runner = b.runner(ledger=ledger, budget=Budget("1.00"), max_in_flight=1)
+
+    async def both():
+        calls = (runner.run([job(1), job(2), job(3)]), runner.run([job(4), job(1)]))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [type(each) for each in asyncio.run(both())] == [BudgetExceeded, OptionError]
+    assert ledger.report() == {}
+    ledger.close()
+
+
+def test_jobs_that_start_again_are_all_sent_or_none(bench):
+    b = bench(course="fails")
+    free_of_charge(b.service, RemoteState.FAILED)
+    with Ledger(b.home / "ledger.sqlite") as ledger:
+        for number in (1, 2):
+            with pytest.raises(JobFailed):
+                b.run(job(number), ledger=ledger, budget=Budget(1))
+        sent = len(b.server.ids())
+        for _ in range(2):
+            with pytest.raises(BudgetExceeded):
+                b.run(job(1), job(2), ledger=ledger, budget=Budget(PRICE))
+        assert len(b.server.ids()) == sent
+
+
+def test_a_ledger_that_has_moved_with_its_folder_is_the_one_that_counts(bench, tmp_path):
+    b = bench(course="")
+    old = tmp_path / "old"
+    old.mkdir()
+    with Ledger(old / "ledger.sqlite") as ledger, pytest.raises(StillRunning):
+        b.run(job(), ledger=ledger, budget=Budget(5), deadline_s=0.1)
+    old.rename(tmp_path / "new")
+    b.restart()
+    with Ledger(tmp_path / "new" / "ledger.sqlite") as ledger:
+        b.run(job(), ledger=ledger, budget=Budget(5))
+        assert (spending(ledger).reserved_usd, spending(ledger).settled_usd) == (0, PRICE)
+    assert not old.exists()
+
+
+def test_what_is_taken_up_without_a_budget_counts_where_it_was_begun(bench):
+    """As `qstore jobs resume --resubmit` does."""
+    b = bench(course="fails")
+    with Ledger(b.home / "ledger.sqlite") as ledger:
+        with pytest.raises(JobFailed):
+            b.run(job(), ledger=ledger, budget=Budget(3))
+        b.server.course = "quick"
+        b.run(job(), ledger=ledger, pay_again=True)
+        assert spending(ledger).settled_usd == 2 * PRICE
+        assert ledger.report().keys() == {"default"}
+
+
+@pytest.mark.parametrize("bill", ["1e12", "Infinity"])
+def test_a_bill_that_no_ledger_takes_hides_no_result(bench, bill):
+    b = bench()
+    told = b.service._job
+    b.service._job = lambda *given, **named: replace(told(*given, **named), billed_usd=Decimal(bill))
+    with Ledger(b.home / "ledger.sqlite") as ledger:
+        (done,) = b.run(job(), ledger=ledger, budget=Budget(3))
+        assert done.result
+        assert spending(ledger).reserved_usd == PRICE
+
+
+def test_a_last_look_that_fails_holds_no_result_back(bench):
+    b = bench(submit=["accepted, lost"], find=["", "always:lost"])
+    (done,) = b.run(job())
+    assert done.result
+    assert b.clock.now < 10
+    assert b.service.calls["find"] == 2

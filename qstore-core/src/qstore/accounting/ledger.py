@@ -89,7 +89,7 @@ class Ledger:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         from pathlib import Path  # 4 ms that most imports of qstore never need
 
-        self.path = Path(path) if path is not None else state_home() / "ledger.sqlite"
+        self.path = Path(path).absolute() if path is not None else state_home() / "ledger.sqlite"
         self._database: Database | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -100,9 +100,9 @@ class Ledger:
         """Set money aside for a job; a tag that has its reservation or its bill already is not counted again.
 
         Args:
-            tag: the job.
+            tag: the job; further entries of the same job are called `TAG#more`.
             usd: what it is expected to cost.
-            budget: what it must stay within; None for no limit.
+            budget: what it must stay within; None for no limit, it is counted where the job's first entry is.
             backend: where the job goes, for reports.
             run: whose job it is, for reports.
 
@@ -127,7 +127,6 @@ class Ledger:
             ExecutionError: the ledger cannot be written.
         """
         wanted = {tag: nano(usd, ROUND_CEILING) for tag, usd in amounts.items()}
-        name = budget.name if budget is not None else UNLIMITED
         now = _now()
 
         def reserve(transaction: Transaction) -> None:
@@ -138,7 +137,10 @@ class Ledger:
                 _check(budget, sum(fresh.values()), _gone(transaction, budget, now), self.path)
             connection.executemany(
                 "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, 'reserved', ?, ?, ?)",
-                [(tag, name, now, units, backend, run) for tag, units in fresh.items()],
+                [
+                    (tag, _name(transaction, budget, tag), now, units, backend, run)
+                    for tag, units in fresh.items()
+                ],
             )
 
         self._open().write(reserve)
@@ -171,7 +173,7 @@ class Ledger:
             if state == "settled" or (state == "released" and billed is None):
                 return
             if state is None:
-                name = budget.name if budget is not None else UNLIMITED
+                name = _name(transaction, budget, tag)
                 units = nano(billed or Decimal(0), ROUND_HALF_EVEN)
                 connection.execute(
                     "INSERT INTO entries VALUES (?, ?, ?, 'settled', ?, ?, ?)",
@@ -354,6 +356,15 @@ def _check(budget: Budget, wanted: int, gone: tuple[int, int], path: Path) -> No
                 "or count under another name: Budget(..., name=...)."
             )
             raise BudgetExceeded(msg)
+
+
+def _name(transaction: Transaction, budget: Budget | None, tag: str) -> str:
+    """Under which name a new entry is counted; without a budget, where the job's first one is: `TAG` of `TAG#more`."""
+    if budget is not None:
+        return budget.name
+    query = "SELECT budget FROM entries WHERE tag = ?"
+    found = transaction.connection.execute(query, (tag.partition("#")[0],)).fetchone()
+    return UNLIMITED if found is None else str(found[0])
 
 
 def _state(transaction: Transaction, tag: str) -> str | None:

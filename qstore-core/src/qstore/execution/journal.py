@@ -9,6 +9,7 @@ asked for (`qstore.execution.runs_folder`). Every access returns a future: a cor
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from qstore.accounting import Ledger
 from qstore.accounting.database import Database, Transaction
-from qstore.errors import ExecutionError
+from qstore.errors import ExecutionError, QStoreError
 from qstore.execution import job_table as table
 from qstore.execution.canonical_json import canonical_json
 from qstore.execution.job_rows import (
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from qstore.execution.jobs.contract import JobRequest
 
 __all__ = ["Journal", "run_journal"]
+
+log = logging.getLogger(__name__)
 
 
 class Journal:
@@ -205,6 +208,19 @@ class Journal:
         """The stored result of a job that is done."""
         return self._store().submit(lambda t: table.json_of(t, tag, "result"))
 
+    def rows_of(self, tags: Iterable[str]) -> Future[list[JobRow]]:
+        """Some jobs; those that are not in this journal are left out."""
+        wanted = tuple(tags)
+        return self._store().submit(
+            lambda t: [row for row in (table.find(t, tag) for tag in wanted) if row is not None]
+        )
+
+    def was_unclear(self, tag: str) -> Future[bool]:
+        """Whether it was ever not known what became of a request: there may be several jobs of it then."""
+        query = "SELECT 1 FROM events WHERE tag = ? AND state = ? LIMIT 1"
+        asked = (tag, JobState.AMBIGUOUS.value)
+        return self._store().submit(lambda t: t.connection.execute(query, asked).fetchone() is not None)
+
     def others(self, tag: str) -> Future[list[OtherJob]]:
         """Further jobs at the service with the same tag."""
         return self._store().submit(lambda t: table.others(t, tag))
@@ -283,8 +299,12 @@ def _give_back_reservations(transaction: Transaction) -> None:
     query = f"SELECT {COLUMNS} FROM jobs WHERE state = 'reserved'"  # noqa: S608  # our own names
     for row in [JobRow.of(found) for found in transaction.connection.execute(query)]:
         if row.ledger:
-            with Ledger(row.ledger) as ledger:
-                ledger.release(row.ledger_tag)
+            try:
+                with Ledger(row.ledger) as ledger:
+                    ledger.release(row.ledger_tag)
+            except QStoreError:
+                # Such as a state folder that has moved. The reservation stays, rather than the run.
+                log.warning("The reservation of job %s is not released.", row.tag[:12], exc_info=True)
         table.change(transaction, row, JobState.NEW, {})
         table.note(transaction, row.tag, JobState.NEW.value, "its process ended before it was sent")
 

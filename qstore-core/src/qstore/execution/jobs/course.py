@@ -81,10 +81,12 @@ class Course:
         self.row, self.job = await search(
             self.desk, self.request, self.row, self.deadline, sent_now=not self.sent_before
         )
-        if self.job is not None:
-            self.adopted = True
-        else:
+        if self.job is None:
             await self._send()
+            return
+        self.adopted = True
+        if self.job.state not in TERMINAL:
+            self.sent_before = False  # how it ends we see ourselves
 
     async def _wait_for_other_process(self) -> None:
         desk, asked = self.desk, 0
@@ -94,6 +96,7 @@ class Course:
             ledger = str(desk.ledger.path) if desk.ledger is not None else ""
             (self.row,) = await written(desk.journal.claim([self.request], ledger=ledger, again=False))
         self.adopted = True
+        self.sent_before = False  # how it ends we see ourselves
 
     async def _watch(self) -> Finished | None:
         desk, clock = self.desk, self.desk.clock
@@ -144,8 +147,8 @@ class Course:
             log.warning(
                 "How job %s ended is not in the journal; it will be asked again.", row.job_id, exc_info=True
             )
-        if row.submissions > 1 or self.searched:
-            await drop_duplicates(desk, row, self.deadline)
+        if row.submissions > 1 or self.searched or await written(desk.journal.was_unclear(row.tag)):
+            await drop_duplicates(desk, row)
         if job.state is not RemoteState.COMPLETED and self.sent_before:
             self.adopted = self.sent_before = False
             self.job = None

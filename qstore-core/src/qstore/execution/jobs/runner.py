@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -158,7 +158,7 @@ class JobRunner:
         rows = await self._claimed(requests, pay_again=pay_again)
         results: list[Finished | None] = [None] * len(requests)
         pending = iter(enumerate(requests))
-        reserved: Sequence[str] = ()
+        reserved: Mapping[str, str] = {}
         workers: list[asyncio.Task[None]] = []
         try:
             reserved = await self._reserved(requests, rows)
@@ -213,7 +213,7 @@ class JobRunner:
             rows += found
         return rows
 
-    async def _reserved(self, requests: Sequence[JobRequest], rows: Sequence[JobRow]) -> list[str]:
+    async def _reserved(self, requests: Sequence[JobRequest], rows: Sequence[JobRow]) -> dict[str, str]:
         """`_reserve_all` to its end, also where the caller is cancelled: then what was set aside is given back."""
         task = asyncio.get_running_loop().create_task(self._reserve_all(requests, rows))
         try:
@@ -224,30 +224,26 @@ class JobRunner:
                 await self._release_unsent(task.result())
             raise
 
-    async def _reserve_all(self, requests: Sequence[JobRequest], rows: Sequence[JobRow]) -> list[str]:
-        """Set the money for all new jobs aside; their tags."""
+    async def _reserve_all(self, requests: Sequence[JobRequest], rows: Sequence[JobRow]) -> dict[str, str]:
+        """Set the money for all jobs aside that are not sent yet; their entries in the ledger by tag."""
         desk = self._desk
         if desk.ledger is None:
-            return []
-        new = {
+            return {}
+        unsent = {
             row.tag: (row.ledger_tag, request.estimated_usd) for request, row in zip(requests, rows, strict=True)
-            if request.paid and row.state is JobState.NEW and not row.elsewhere
+            if request.paid and row.state in UNSENT and not row.elsewhere
         }  # fmt: skip
-        if not new:
-            return []
-        mine = [row.tag for row in await written(desk.journal.reserve(new, str(desk.ledger.path)))]
+        if not unsent:
+            return {}
+        entries = {tag: entry for tag, (entry, _) in unsent.items()}
+        await written(desk.journal.reserve(unsent, str(desk.ledger.path)))
         try:
             whose = {"backend": requests[0].backend, "run": desk.journal.run}  # one service, one backend
-            await asyncio.to_thread(desk.ledger.reserve_all, dict(new.values()), desk.budget, **whose)
-        except BudgetExceeded:
-            await self._drop(mine)
+            await asyncio.to_thread(desk.ledger.reserve_all, dict(unsent.values()), desk.budget, **whose)
+        except QStoreError as exc:
+            await self._release_unsent(entries, drop=isinstance(exc, BudgetExceeded))
             raise
-        return mine
-
-    async def _drop(self, tags: Sequence[str]) -> None:
-        """Take out jobs for which there is no money, but for those that another call is about to send."""
-        with self._boarded(tags) as mine:
-            await written(self._desk.journal.drop_unsent(mine))
+        return entries
 
     @contextmanager
     def _boarded(self, tags: Iterable[str]) -> Iterator[list[str]]:
@@ -260,33 +256,43 @@ class JobRunner:
             for tag in mine:
                 flights.land(tag, None)
 
-    async def _release_unsent(self, reserved: Sequence[str]) -> None:
-        """Give back the money for jobs that were not sent and that nobody else is about to send."""
+    async def _release_unsent(self, reserved: Mapping[str, str], *, drop: bool = False) -> None:
+        """Give back the money for jobs that were not sent and that nobody else is about to send.
+
+        Args:
+            reserved: their entries in the ledger by tag.
+            drop: take those that are new out of the journal, too.
+        """
         desk = self._desk
         if desk.ledger is None:
             return
         with self._boarded(reserved) as mine:
             try:
-                rows = [await written(desk.journal.row(tag)) for tag in mine]
-                unsent = [row for row in rows if row is not None and row.state is JobState.RESERVED]
-                await asyncio.to_thread(desk.ledger.release_all, [row.ledger_tag for row in unsent])
-                for row in unsent:
-                    await written(desk.journal.record(row.tag, JobState.NEW, "its reservation was released"))
+                rows = {row.tag: row for row in await written(desk.journal.rows_of(mine))}
+                unsent = [tag for tag in mine if tag not in rows or rows[tag].state in UNSENT]
+                await asyncio.to_thread(desk.ledger.release_all, [reserved[tag] for tag in unsent])
+                if drop:
+                    await written(desk.journal.drop_unsent(unsent))
+                    rows = {row.tag: row for row in await written(desk.journal.rows_of(unsent))}
+                writes = [
+                    desk.journal.record(tag, JobState.NEW, "its reservation was released")
+                    for tag in unsent if tag in rows and rows[tag].state is JobState.RESERVED
+                ]  # fmt: skip
+                for write in writes:
+                    await written(write)
             except ExecutionError:
                 log.warning("Reservations of jobs that were not sent are not released.", exc_info=True)
 
     async def _perhaps_paid(self, rows: Sequence[JobRow]) -> bool:
         """Whether any job of a call may have been paid for, whoever sent it, now or earlier."""
-        for row in rows:
-            if not row.paid:
-                continue
-            try:
-                now = await written(self._desk.journal.row(row.tag))
-            except ExecutionError:
-                return True  # nobody can say
-            if row.elsewhere or (now is not None and now.state not in UNSENT and now.billed_usd != 0):
-                return True
-        return False
+        paid = [row for row in rows if row.paid]
+        try:
+            now = await written(self._desk.journal.rows_of(row.tag for row in paid))
+        except ExecutionError:
+            return bool(paid)  # nobody can say
+        return any(row.elsewhere for row in paid) or any(
+            row.state not in UNSENT and row.billed_usd != 0 for row in now
+        )
 
     async def _work(
         self, pending: Iterator[tuple[int, JobRequest]], results: list[Finished | None], deadline: Deadline

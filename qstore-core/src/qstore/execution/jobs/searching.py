@@ -7,6 +7,7 @@ machine it is no proof even then: the job is held until somebody decides.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from qstore.execution.clock import Deadline
 from qstore.execution.job_rows import JobRow, JobState, OtherJob
 from qstore.execution.jobs.contract import TERMINAL, JobRequest, NotAccepted, RemoteJob, RemoteState, Unclear
 from qstore.execution.jobs.desk import Desk, written
-from qstore.execution.jobs.sending import settle
+from qstore.execution.jobs.sending import set_aside, settle
 
 __all__ = ["drop_duplicates", "search"]
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 MARGIN_S = 300.0
 """How much earlier than it was sent a job is looked for, for clocks that differ; and how long a request may take."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 15.0
+_LAST_LOOK_S = 10.0
 
 
 async def search(
@@ -51,7 +53,7 @@ async def search(
     if row.state is JobState.SENT:
         row = await written(desk.journal.record(row.tag, JobState.AMBIGUOUS, "its fate is not known"))
     known = {other.job_id for other in await written(desk.journal.others(row.tag))}
-    tag, since_s = row.tag, 0.0 if row.sent_server_s is None else row.sent_server_s - MARGIN_S
+    tag, since_s = row.tag, _since_s(row)
     until = desk.clock.monotonic() + desk.settle_s
     pause_s = _FIRST_PAUSE_S
     while True:
@@ -68,49 +70,46 @@ async def search(
             )  # fmt: skip
             await _cancel_duplicates(desk, row, younger)
             return row, kept
-        if last and request.paid and since_s > 0.0:
-            since_s = 0.0  # one more look, at all of them: the clock that was heard of may have been ahead
-            continue
         if last:
             return await _not_found(desk, request, row), None
         await desk.wait(min(pause_s, max(until - desk.clock.monotonic(), 0.0)), row, deadline)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-async def drop_duplicates(desk: Desk, row: JobRow, deadline: Deadline) -> None:
-    """Look once more for further jobs with the tag of one that was sent more than once, and cancel them."""
-    since_s = 0.0 if row.sent_server_s is None else row.sent_server_s - MARGIN_S
+async def drop_duplicates(desk: Desk, row: JobRow) -> None:
+    """Look once more for further jobs with the tag of one whose fate was unclear, and cancel them.
+
+    The result is there already, so this is tried once and not for long; what is not found out is in the log.
+    """
     known = {other.job_id for other in await written(desk.journal.others(row.tag))} | {row.job_id}
     try:
-        jobs = await desk.ask(lambda: desk.service.find(row.tag, since_s), row, deadline)
-    except QStoreError:
+        async with asyncio.timeout(_LAST_LOOK_S):
+            jobs = await desk.service.find(row.tag, _since_s(row))
+    except Exception:
         log.warning("Whether job %s has duplicates cannot be found out now.", row.job_id, exc_info=True)
         return
     await _cancel_duplicates(desk, row, [job for job in jobs if job.job_id not in known])
 
 
 async def _cancel_duplicates(desk: Desk, row: JobRow, jobs: Sequence[RemoteJob]) -> None:
-    """Cancel further jobs with the same tag, and write down what they cost."""
+    """Cancel further jobs with the same tag, and write down what they cost: the estimate where the service does not say."""
     for job in jobs:
-        cancelled, found = await _stopped(desk, row, job)
+        over, found = await _stopped(desk, row, job)
+        billed, entry = found.billed_usd, f"{row.tag}#{job.job_id}"
         log.warning(
             "Job %s has a duplicate at %r: %s, billed %s.", row.job_id, desk.service.name, job.job_id,
-            "unknown" if found.billed_usd is None else f"${found.billed_usd}",
+            "unknown" if billed is None else f"${billed}",
         )  # fmt: skip
-        if not cancelled:
-            # Not written down, so that the last look at the job's duplicates tries again; but it may well be paid for.
-            await settle(desk, row, row.estimated_usd, _entry(row, job))
+        if not over:
+            # Not written down as known, so that the next look tries again; but it may well have to be paid for.
+            await set_aside(desk, row, entry)
             continue
-        billed = found.billed_usd
         await written(desk.journal.note_other(row.tag, OtherJob(job.job_id, "duplicate", billed)))
-        if billed is None and found.state is RemoteState.COMPLETED:
-            billed = row.estimated_usd
-        if billed:
-            await settle(desk, row, billed, _entry(row, job))
+        await settle(desk, row, row.estimated_usd if billed is None else billed, entry)
 
 
 async def _stopped(desk: Desk, row: JobRow, job: RemoteJob) -> tuple[bool, RemoteJob]:
-    """Whether a duplicate goes on no longer, and what the service says of it."""
+    """Whether a duplicate is over, and what the service says of it."""
     try:
         if job.state not in TERMINAL:
             await desk.service.cancel(job.job_id)
@@ -118,13 +117,13 @@ async def _stopped(desk: Desk, row: JobRow, job: RemoteJob) -> tuple[bool, Remot
             job = await desk.service.poll(job.job_id)  # a list need not say what it cost
     except (QStoreError, NotAccepted, Unclear, OSError):
         log.warning("The duplicate %s of job %s is not cancelled.", job.job_id, row.job_id, exc_info=True)
-        return job.state in TERMINAL, job
-    return True, job
+    return job.state in TERMINAL, job
 
 
-def _entry(row: JobRow, job: RemoteJob) -> str:
-    """What a duplicate is called in the ledger."""
-    return f"{row.tag}#{job.job_id}"
+def _since_s(row: JobRow) -> float:
+    """From when on a job may be in the service's list, by the service's clock: by the earlier of two, as one may be wrong."""
+    times = [time_s for time_s in (row.sent_server_s, row.sent_s) if time_s is not None]
+    return max(min(times) - MARGIN_S, 0.0) if row.sent_server_s is not None else 0.0
 
 
 def _has_settled(desk: Desk, row: JobRow) -> bool:

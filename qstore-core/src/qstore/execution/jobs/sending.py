@@ -11,7 +11,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 from decimal import Decimal
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from qstore.accounting import Ledger
 from qstore.errors import BudgetExceeded, ExecutionError, QStoreError, TransportError
@@ -20,7 +21,7 @@ from qstore.execution.job_rows import JobRow, JobState
 from qstore.execution.jobs.contract import JobRequest, NotAccepted, RemoteJob, Unclear
 from qstore.execution.jobs.desk import Desk, still_running, written
 
-__all__ = ["Sending", "release", "reserve", "send", "settle"]
+__all__ = ["Sending", "release", "reserve", "send", "set_aside", "settle"]
 
 log = logging.getLogger(__name__)
 
@@ -122,28 +123,45 @@ async def settle(desk: Desk, row: JobRow, billed_usd: Decimal | None, entry: str
     """Put the bill in the place of the reservation, or of another entry of the ledger."""
     if not row.paid:
         return
-    whose = {"backend": row.backend, "run": desk.journal.run}
+    tag, facts = entry or row.ledger_tag, _facts(desk, row)
     try:
-        await _in_ledger(
-            desk, row, lambda ledger: ledger.settle(entry or row.ledger_tag, billed_usd, desk.budget, **whose)
-        )
-    except ExecutionError:
-        # The reservation stays, so that too much counts as spent rather than too little.
+        await _in_ledger(desk, row, lambda ledger: ledger.settle(tag, billed_usd, **facts))
+    except QStoreError:
+        # Such as a full disk, or a bill of billions. The reservation stays, so that too much counts as spent, not too little.
         log.warning("The bill of job %s is not in the ledger.", row.job_id, exc_info=True)
+
+
+async def set_aside(desk: Desk, row: JobRow, entry: str) -> None:
+    """Count what a job is expected to cost once more under another entry, whatever is left, until its bill is known."""
+    if not row.paid:
+        return
+    facts = _facts(desk, row) | {"budget": None}
+    try:
+        await _in_ledger(desk, row, lambda ledger: ledger.reserve(entry, row.estimated_usd, **facts))
+    except QStoreError:
+        log.warning("The duplicate of job %s is not in the ledger.", row.job_id, exc_info=True)
+
+
+def _facts(desk: Desk, row: JobRow) -> dict[str, Any]:
+    """What an entry of the ledger says besides its amount."""
+    return {"budget": desk.budget, "backend": row.backend, "run": desk.journal.run}
 
 
 async def _in_ledger(desk: Desk, row: JobRow, call: Callable[[Ledger], None]) -> None:
     """Do something in the ledger that has a job's reservation: an earlier start may have used another one."""
+    own = desk.ledger
     theirs = row.ledger if row.state is not JobState.NEW else ""
-    if theirs and (desk.ledger is None or theirs != str(desk.ledger.path)):
 
-        def do() -> None:
+    def do() -> None:
+        # A file that is gone has moved with its folder, most likely to where we have ours.
+        if theirs and (own is None or theirs != str(own.path)) and Path(theirs).exists():
             with Ledger(theirs) as ledger:
                 call(ledger)
+        elif own is not None:
+            call(own)
 
+    if theirs or own is not None:
         await asyncio.to_thread(do)
-    elif desk.ledger is not None:
-        await asyncio.to_thread(call, desk.ledger)
 
 
 def _heard(task: asyncio.Task[_Answer]) -> None:
