@@ -342,3 +342,17 @@ def test_an_impossible_gradient_is_refused_before_a_circuit_runs():
     assert layer.usage.circuits == 0
     with torch.no_grad():
         assert layer(torch.rand(3, 2)).shape == (3, 6)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: qt.QuantumFeatureExtractor(2, 1), lambda: qt.QuantumLayer(n_qubits=2, depth=1)]
+)
+def test_a_copy_counts_its_own_circuits(make):
+    layer, x = make(), torch.rand(3, 2)
+    layer(x)
+    twin = copy.deepcopy(nn.Sequential(layer))[0]
+    assert twin.usage.circuits == 0
+    twin(x)
+    assert (layer.usage.circuits, twin.usage.circuits) == (3, 3)
+    assert twin.weights["weights"] is not layer.weights["weights"]
+    assert pickle.loads(pickle.dumps(layer)).usage.circuits == 3

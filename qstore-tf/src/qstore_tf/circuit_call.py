@@ -120,11 +120,12 @@ class CircuitCall:
         runner = self.runner
         # Copies: a framework may reuse the memory of its tensors before the backward pass.
         taken = [_copied(array) for array in arrays]
+        agreement = runner.agreement if self.differentiable else None
         if runner.n_inputs and not len(taken[0]):
+            agreed(agreement, _nothing)
             dtype = np.complex128 if runner.is_complex else np.float64
             state = taken[runner.n_inputs + runner.n_weights :][: runner.n_updates]
             return (np.zeros((0, runner.width), dtype), *state), Kept(taken, None)
-        agreement = runner.agreement if self.differentiable else None
         outputs, passed = agreed(
             agreement, lambda: runner.forward(taken, self.wanted, keeps_states=keeps_states)
         )
@@ -174,12 +175,17 @@ class CircuitCall:
         """The gradient for each input and each weight, or None where it is not wanted."""
         runner = self.runner
         kept.used = True
+        # Also where nothing runs the other processes wait for an answer.
         if kept.passed is None:
-            return _filled(kept.arrays, wanted, 0.0)
+            return agreed(runner.agreement, _filled, kept.arrays, wanted, 0.0)
         if runner.passes_overflow and not np.isfinite(cotangent).all():
-            return _filled(kept.arrays, wanted, np.nan)
+            return agreed(runner.agreement, _filled, kept.arrays, wanted, np.nan)
         exact = _copied(cotangent)
         return agreed(runner.agreement, lambda: list(runner.backward(kept.passed, exact, wanted)))
+
+
+def _nothing() -> None:
+    """What an empty batch runs."""
 
 
 def _copied(array: NDArray[Any]) -> NDArray[Any]:

@@ -61,7 +61,8 @@ class LayerTwin(QuantumBase):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         own = inspect.signature(self.core).parameters
         super().__init__(**{name: options.pop(name) for name in KERAS_OPTIONS.difference(own) & set(options)})
-        # Keras' seed decides, as for every other layer.
+        # Keras' seed decides, as for every other layer. Masks are drawn by one seed for all passes: a checkpoint keeps
+        # where their generators stand, and not where Python's stands.
         self._held = HeldLayer(self.core, arguments, options, draw=drawn_seed, usage=self.usage)
         self._remembered: dict[str, Any] = {}
 

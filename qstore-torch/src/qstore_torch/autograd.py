@@ -170,7 +170,7 @@ class BatchFunction(torch.autograd.Function):
         if mergeable and runner.rows_are_independent:
             merged = with_rows(tensors, dims, size, runner.n_inputs)
             values = BatchFunction.apply(Call(runner, wanted), *merged)  # type: ignore[no-untyped-call]  # torch's own
-            return values.reshape(size, -1, *values.shape[1:]), 0
+            return values.reshape(size, len(values) // max(size, 1), *values.shape[1:]), 0
         call.inner = tuple(Call(runner, call.wanted) for _ in range(size))
         found = [
             BatchFunction.apply(inner, *slices(tensors, dims, index))  # type: ignore[no-untyped-call]  # torch's own

@@ -55,7 +55,9 @@ class LayerModule(QuantumModule):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__()
         # Torch's generator decides, as for every other layer.
-        self._held = HeldLayer(self.core, arguments, options, draw=_drawn, usage=self.usage)
+        self._held = HeldLayer(
+            self.core, arguments, options, draw=_drawn, usage=self.usage, draws_each_pass=True
+        )
         self.weights = nn.ParameterDict(
             {name: nn.Parameter(_tensor(array)) for name, array in self.layer.weights.items()}
         )

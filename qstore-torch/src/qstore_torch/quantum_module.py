@@ -6,18 +6,22 @@ Input shapes are `(..., *shape)`; all leading axes together are the batch.
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 import torch
 from qstore.errors import BindingError
 from qstore.layers import Usage
-from qstore.layers.agreement import FailureAgreement
+from qstore.layers.agreement import FailureAgreement, agreed
 from qstore.layers.inputs import Input, check_number, leading_axes
 from qstore.plugins import GradientResult
-from qstore_torch.autograd import ORDINARY, PLAIN, Call, Runner, run_call
+from qstore_torch.autograd import ORDINARY, PLAIN, Arrays, Call, Runner, run_call
 from torch import nn
 
 __all__ = ["QuantumModule"]
@@ -31,7 +35,7 @@ class QuantumModule(nn.Module):
     Attributes:
         weights: the trained weights by name.
         gradient_step: number of the training step, for methods that change over time; the training loop sets it.
-        usage: what its circuits took so far; `usage.take()` starts again from nothing.
+        usage: what its circuits took so far; `usage.take()` starts again from nothing, and so does a copy.
         agreement: how processes agree on failures; `qstore_torch.distributed.agree_on_failures` sets it.
     """
 
@@ -70,6 +74,14 @@ class QuantumModule(nn.Module):
         """Number of trainable weights."""
         return sum(weight.numel() for weight in self.weights.values())
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # What a copy does is counted once, by the copy; of a model and its average both may be read.
+        memo[id(self.usage)] = Usage()
+        made = type(self).__new__(type(self))
+        memo[id(self)] = made
+        made.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return made
+
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Run the circuit for every sample.
 
@@ -101,22 +113,66 @@ class QuantumModule(nn.Module):
             real, device = plain, CPU
         dtype = self._value_dtype(real)
         shape = (*lead, self.output_dim)
-        if size == 0 or (plain is None and True in [tensor.is_meta for tensor in tensors]):
-            # Nothing to run; the zeros keep the graph whole for a backward pass.
-            device = next((tensor.device for tensor in tensors if tensor.is_meta), device)
-            zeros = torch.zeros(shape, dtype=dtype, device=device)
-            return zeros + sum((tensor.sum().to(device) * 0 for tensor in inputs if size == 0 or tensor.is_meta),
-                               torch.zeros((), dtype=real, device=device))  # fmt: skip
+        if plain is None and True in [tensor.is_meta for tensor in tensors]:
+            device = next(tensor.device for tensor in tensors if tensor.is_meta)
+            return _zeros(shape, dtype, device, [each for each in tensors if size == 0 or each.is_meta])
+        if size == 0 and self.agreement is None:
+            return _zeros(shape, dtype, device, tensors)
         if len(lead) != 1:
             tensors[: len(inputs)] = [
                 tensor.reshape(size, *each.shape) for tensor, each in zip(inputs, taken, strict=True)
             ]
         graph = torch.is_grad_enabled()
-        call = Call(
-            self._runner(dtype, device), tuple([graph and tensor.requires_grad for tensor in tensors])
-        )
+        runner = self._runner(dtype, device)
+        if size == 0:
+            runner = _Empty(runner, self.output_dim, self.agreement)
+        call = Call(runner, tuple([graph and tensor.requires_grad for tensor in tensors]))
         values = run_call(call, tensors)
         return values if values.shape == shape else values.reshape(shape)
+
+
+class _Empty:
+    """A batch without rows: nothing runs, but the other processes are told so and stay in step.
+
+    Args:
+        runner: what would run.
+        width: numbers per row.
+        agreement: with the other processes.
+    """
+
+    def __init__(self, runner: Runner, width: int, agreement: FailureAgreement | None) -> None:
+        self.n_inputs, self.merges_weights = runner.n_inputs, runner.merges_weights
+        self.rows_are_independent = runner.rows_are_independent
+        self.dtype, self.device = runner.dtype, runner.device
+        self._width, self._agreement = width, agreement
+
+    def forward(self, arrays: Arrays, wanted: tuple[bool, ...]) -> tuple[NDArray[Any], Arrays]:
+        agreement = self._agreement if True in wanted else None
+        return agreed(agreement, np.zeros, (0, self._width)), arrays
+
+    def prepared(self, arrays: Arrays) -> Arrays:
+        return arrays
+
+    def backward(
+        self,
+        kept: Arrays,
+        cotangent: NDArray[Any],  # noqa: ARG002  # there is none
+        wanted: tuple[bool, ...],
+    ) -> list[NDArray[Any] | None]:
+        return agreed(
+            self._agreement,
+            lambda: [np.zeros(each.shape) if use else None for each, use in zip(kept, wanted, strict=True)],
+        )
+
+
+def _zeros(
+    shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, tensors: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """What nothing has to run for; the tensors take part, so that a backward pass finds zeros for all of them."""
+    zeros = torch.zeros(shape, dtype=dtype, device=device)
+    for tensor in tensors:
+        zeros = zeros + tensor.sum().to(device) * 0
+    return zeros
 
 
 def _plain_dtype(tensors: Sequence[torch.Tensor]) -> torch.dtype | None:
@@ -127,6 +183,8 @@ def _plain_dtype(tensors: Sequence[torch.Tensor]) -> torch.dtype | None:
     for tensor in tensors:
         if type(tensor) not in ORDINARY or tensor.dtype is not dtype or not tensor.is_cpu:
             return None
+        if tensor.layout is not torch.strided or tensor.is_nested:
+            return None
     return dtype
 
 
@@ -134,10 +192,27 @@ def _lead(inputs: tuple[torch.Tensor, ...], taken: Sequence[Input], *, checked: 
     """The leading axes, which all inputs share."""
     check_number(len(inputs), taken)
     for tensor, each in () if checked else zip(inputs, taken, strict=True):
-        if not isinstance(tensor, torch.Tensor) or tensor.is_complex():
-            kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-            raise BindingError(f"Input {each.name!r} must be a tensor of real numbers, got {kind}.")
+        reason = _reason_against(tensor)
+        if reason is not None:
+            raise BindingError(f"Input {each.name!r} {reason}.")
     return cast("tuple[int, ...]", leading_axes([tensor.shape for tensor in inputs], taken))
+
+
+def _reason_against(tensor: Any) -> str | None:
+    """Why something cannot be an input; None where it can."""
+    if not isinstance(tensor, torch.Tensor):
+        return f"must be a tensor of real numbers, got {type(tensor).__name__}"
+    if tensor.is_complex():
+        return f"must be a tensor of real numbers, got {tensor.dtype}"
+    if tensor.is_nested:
+        return "is a nested tensor; give its rows one shape with torch.nested.to_padded_tensor"
+    if tensor.layout is not torch.strided:
+        return f"is a {tensor.layout} tensor; make it dense with .to_dense()"
+    if tensor.is_quantized:
+        return "is quantized; turn it into numbers with .dequantize()"
+    if tensor.is_floating_point() and tensor.dtype.itemsize == 1:
+        return f"is of {tensor.dtype}; nothing computes with that, so convert it with .float()"
+    return None
 
 
 def _common_dtype(tensors: Sequence[torch.Tensor]) -> torch.dtype:

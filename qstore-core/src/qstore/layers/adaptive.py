@@ -11,6 +11,7 @@ import numpy as np
 from qstore.errors import OptionError
 from qstore.layers.circuit_layer import CircuitLayer
 from qstore.layers.layer import Layer, LayerGradient, Pass
+from qstore.layers.measurements import basis_letters
 from qstore.layers.quantum_layers import QuantumFeatureExtractor
 from qstore.layers.stage import Array
 
@@ -51,7 +52,7 @@ class AdaptiveLayer(Layer):
         weights_seed: int | None = None,
         **execution: Any,
     ) -> None:
-        bases = tuple(measurement_bases)
+        bases = basis_letters(measurement_bases)
         self._config = {"n_qubits": n_qubits, "max_depth": max_depth, "entanglement": entanglement,
                         "measurement_bases": bases, "encoding": encoding, "n_features": n_features,
                         "weights_seed": weights_seed, **execution}  # fmt: skip

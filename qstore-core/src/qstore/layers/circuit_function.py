@@ -26,6 +26,7 @@ from qstore.errors import OptionError, nearest_names
 from qstore.execution import default_backend_name, execute, resolve_backend
 from qstore.execution.plan import plan
 from qstore.gradients import Forward, GradientConfig, check_gradient, differentiate, forward
+from qstore.layers.checks import check_backend, check_method
 from qstore.layers.hardware_efficient import hardware_efficient_circuit
 from qstore.layers.inputs import Input
 from qstore.layers.measurements import basis_observables
@@ -66,7 +67,6 @@ class CircuitFunction:
         template: the circuit.
         inputs, weights: names and shapes of the parameters that are fed and of those that are trained.
         outputs: what it returns.
-        gradient_method: may be replaced between steps.
         last_gradient: everything about the last backward pass; None before the first.
 
     Raises:
@@ -113,12 +113,23 @@ class CircuitFunction:
         self.backend = backend
 
     @property
+    def gradient_method(self) -> Method:
+        """How it is differentiated; may be replaced between steps."""
+        return self._gradient_method
+
+    @gradient_method.setter
+    def gradient_method(self, method: Method) -> None:
+        check_method(method)
+        self._gradient_method = method
+
+    @property
     def backend(self) -> Backend | str | None:
         """Where it runs, as it was given; may be replaced."""
         return self._backend
 
     @backend.setter
     def backend(self, backend: Backend | str | None) -> None:
+        check_backend(backend)
         # One row costs nothing and shows a mistake in outputs, shots or seed now rather than in training.
         row = self._batch({p.name: np.ones((1, *p.shape)) for p in self.template.parameters})
         if backend is not None and not isinstance(backend, str):

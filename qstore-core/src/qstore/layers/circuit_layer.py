@@ -21,6 +21,7 @@ from qstore.gradients import (
     differentiate_async,
     forward,
 )
+from qstore.layers.checks import check_backend, check_method, check_run, check_seed
 from qstore.layers.coherent import FEATURES, Built, CoherentCircuit
 from qstore.layers.layer import Layer, LayerGradient, Pass
 from qstore.layers.stage import Array, Stage, Values
@@ -40,6 +41,11 @@ class Execution:
         seed: with shots, repeats the same outcomes for the same features and weights.
         gradient_method: a registered name, a `GradientConfig` or a method; by default the backend's own, or parameter
             shift.
+
+    Names are looked up when something runs: a saved layer is loaded where a plugin is missing, and given another one.
+
+    Raises:
+        OptionError: shots or seed out of range, or what is neither a name nor a backend, or a method.
     """
 
     backend: Backend | str | None = None
@@ -47,12 +53,17 @@ class Execution:
     seed: int | None = None
     gradient_method: str | GradientConfig | GradientMethod | NativeGradientMethod | None = None
 
+    def __post_init__(self) -> None:
+        check_run(self.shots, self.seed)
+        check_backend(self.backend)
+        check_method(self.gradient_method)
+
     @classmethod
     def of(cls, layer: str, given: Mapping[str, Any]) -> Execution:
         """The execution of a layer from keyword arguments.
 
         Raises:
-            OptionError: the layer takes no such argument.
+            OptionError: the layer takes no such argument, or it is out of range.
         """
         known = [each.name for each in fields(cls)]
         for name in given:
@@ -98,9 +109,11 @@ class CircuitLayer(Layer):
     Attributes:
         last_gradient: everything about the last backward pass, standard errors included; None before the first.
         usage: what its circuits took so far.
+        draws_freely: whether it has dropout, and no seed for it; one circuit has one generator for the dropout of all
+            its stages, with all their seeds in it.
 
     Raises:
-        OptionError: the stages do not fit together.
+        OptionError: the stages do not fit together, or weights_seed is no seed.
     """
 
     def __init__(
@@ -112,6 +125,7 @@ class CircuitLayer(Layer):
         weights_seed: int | None = None,
         feeds_forward: bool | None = None,
     ) -> None:
+        check_seed("weights_seed", weights_seed)
         self.circuit = CoherentCircuit(stages, n_features, feeds_forward=feeds_forward)
         self.execution = execution or Execution()
         self.n_features, self.output_dim = self.circuit.n_features, self.circuit.output_dim
@@ -119,8 +133,10 @@ class CircuitLayer(Layer):
         self.last_gradient: GradientResult | None = None
         self.usage = Usage()
         self._observed: Observed | None = None
-        seeds = [stage.dropout.seed for stage in stages if stage.dropout is not None]
-        self._random = np.random.default_rng(seeds[0] if seeds else None)
+        dropouts = [stage.dropout for stage in stages if stage.dropout is not None]
+        seeds = [dropout.seed for dropout in dropouts if dropout.seed is not None]
+        self.draws_freely = bool(dropouts) and not seeds
+        self._random = np.random.default_rng(seeds or None)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -140,6 +156,10 @@ class CircuitLayer(Layer):
             self._observed = Observed(resolved, self.usage)
         return cast("Backend", self._observed)
 
+    def draw_by(self, seed: int) -> None:
+        """Draw the masks of dropout by a seed from now on."""
+        self._random = np.random.default_rng(seed)
+
     def follow(self, other: CircuitLayer) -> None:
         """Run as another layer runs, and count with it."""
         self.execution, self.usage, self._observed = other.execution, other.usage, None
@@ -156,7 +176,7 @@ class CircuitLayer(Layer):
         backend, batch = self.backend, kept[2]
         if not differentiable:
             return self._passed(kept, execute(batch, backend))
-        wrt = _wanted(kept[0], features=features)
+        wrt = wanted_names(kept[0], features=features)
         passed = forward(batch, backend, self.execution.gradient_method, wrt)
         return self._passed(kept, passed.result, passed)
 
@@ -171,7 +191,7 @@ class CircuitLayer(Layer):
     ) -> LayerGradient:
         kept: _Kept = given.kept
         method = self.execution.gradient_method
-        wrt = _wanted(kept.built, features=features)
+        wrt = wanted_names(kept.built, features=features)
         found = differentiate(
             kept.batch, self.backend, self._measured(kept, cotangent), method, wrt, step, known=kept.known
         )
@@ -182,7 +202,7 @@ class CircuitLayer(Layer):
     ) -> LayerGradient:
         kept: _Kept = given.kept
         method = self.execution.gradient_method
-        wrt = _wanted(kept.built, features=features)
+        wrt = wanted_names(kept.built, features=features)
         found = await differentiate_async(
             kept.batch, self.backend, self._measured(kept, cotangent), method, wrt, step, known=kept.known
         )
@@ -245,7 +265,7 @@ class CircuitLayer(Layer):
         return LayerGradient(*self.circuit.pull_back(kept.built, kept.values, found.gradients))
 
 
-def _wanted(built: Built, *, features: bool) -> list[str]:
+def wanted_names(built: Built, *, features: bool) -> list[str]:
     """The parameters whose gradients are wanted: all but masks and, perhaps, the features."""
     constant = {each.parameter.name for each in built.derived if each.is_constant}
     if not features:

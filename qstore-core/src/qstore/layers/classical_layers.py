@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from qstore.errors import OptionError
+from qstore.layers.checks import check_number
 from qstore.layers.layer import Layer, LayerGradient, Pass
 from qstore.layers.stage import Array
 
@@ -59,8 +60,10 @@ class DecodingLayer(ClassicalLayer):
 
     def __init__(self, n_features: int, low: float = -1.0, high: float = 1.0) -> None:
         _check_size(n_features)
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise OptionError(f"low must be below high, both finite, got {low!r} and {high!r}.")
+        check_number("low", low)
+        check_number("high", high)
+        if not low < high:
+            raise OptionError(f"low must be below high, got {low!r} and {high!r}.")
         self.n_features = self.output_dim = n_features
         self._range = (float(low), float(high))
         self.weights = {
@@ -118,7 +121,9 @@ class QuantumBatchNorm(ClassicalLayer):
         self, n_features: int, spread: float = math.pi / 4, *, momentum: float = 0.9, epsilon: float = 1e-5
     ) -> None:
         _check_size(n_features)
-        if not (0 < spread < math.inf and 0 <= momentum < 1 and 0 < epsilon < math.inf):
+        for name, value in (("spread", spread), ("momentum", momentum), ("epsilon", epsilon)):
+            check_number(name, value)
+        if not (spread > 0 and 0 <= momentum < 1 and epsilon > 0):
             raise OptionError(
                 f"spread and epsilon are positive and momentum is from 0 to below 1, got {spread!r}, {epsilon!r}, {momentum!r}."
             )

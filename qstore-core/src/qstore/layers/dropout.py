@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstore.errors import OptionError
+from qstore.layers.checks import check_seed
 
 __all__ = ["Array", "QuantumDropout"]
 
@@ -29,10 +30,12 @@ class QuantumDropout:
         qubit: that a qubit of a sample does nothing and is not read.
         basis: that a measured basis of a sample is not read.
         gate: that an entangling gate of a sample is left out.
-        seed: repeats the same masks in the same order; None draws them afresh.
+        seed: repeats the same masks in the same order. None draws them afresh; in a layer of torch or Keras the
+            framework's generator decides (`torch.manual_seed`, `keras.utils.set_random_seed`). Checkpointing that runs
+            a forward pass twice, `torch.utils.checkpoint`, needs None: under a seed the second pass has other masks.
 
     Raises:
-        OptionError: a probability outside [0, 1), or a seed that is no integer.
+        OptionError: a probability outside [0, 1), or a seed that is no integer of at least 0.
 
     Example:
         >>> QuantumDropout(qubit=0.1, gate=0.2)
@@ -49,8 +52,9 @@ class QuantumDropout:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
                 raise OptionError(f"The probability {name!r} must be from 0 to below 1, got {value!r}.")
-        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int)):
-            raise OptionError(f"seed must be an integer or None, got {self.seed!r}.")
+        check_seed("seed", self.seed)
+        if self.seed is not None:
+            object.__setattr__(self, "seed", int(self.seed))  # numpy's integers have no JSON
 
     @property
     def is_active(self) -> bool:

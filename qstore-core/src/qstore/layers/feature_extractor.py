@@ -16,6 +16,7 @@ import numpy as np
 from qstore.batch import Expectations
 from qstore.circuit import Parameter
 from qstore.errors import OptionError
+from qstore.layers.checks import check_n_qubits
 from qstore.layers.dropout import QuantumDropout
 from qstore.layers.encodings import encoding_named
 from qstore.layers.hardware_efficient import entangling_pairs
@@ -44,6 +45,10 @@ class FeatureExtractorStage(Stage):
     ) -> None:
         if isinstance(depth, bool) or not isinstance(depth, (int, np.integer)) or depth < 1:
             raise OptionError(f"depth must be an integer of at least 1, got {depth!r}.")
+        check_n_qubits(n_qubits)
+        if dropout is not None and not isinstance(dropout, QuantumDropout):
+            hint = f": QuantumDropout(qubit={dropout!r})" if isinstance(dropout, float) else ""
+            raise OptionError(f"dropout must be a QuantumDropout or None, got {dropout!r}{hint}.")
         self.n_qubits, self.depth = n_qubits, int(depth)
         self.pairs = tuple(entangling_pairs(n_qubits, entanglement))
         self.bases = tuple(measurement_bases)

@@ -40,8 +40,10 @@ class HeldLayer:
     Args:
         core: class of the layer.
         arguments, options: its arguments.
-        draw: draws a seed for weights by the framework's generator, where none is given.
+        draw: draws a seed for weights and masks by the framework's generator, where none is given.
         usage: where its circuits are counted.
+        draws_each_pass: whether the masks of a dropout without a seed are drawn by a seed of their own in every pass in
+            training, so that a framework that sets its generator back gets the same ones again; else by one for all.
 
     Attributes:
         layer: the layer; its own weights are those of the start.
@@ -65,6 +67,7 @@ class HeldLayer:
         *,
         draw: Callable[[], int],
         usage: Usage,
+        draws_each_pass: bool = False,
     ) -> None:
         given = dict(options)
         free = "weights_seed" in inspect.signature(core).parameters and given.get("weights_seed") is None
@@ -76,6 +79,9 @@ class HeldLayer:
         self.norms = _found(layer, QuantumBatchNorm)
         self.growing = _found(layer, AdaptiveLayer)
         self._checked: tuple[object, ...] | None = None
+        self._draw, self._draws_each_pass = draw, draws_each_pass
+        if not draws_each_pass:
+            self._draw_masks()
         for _, circuit in layer.circuit_layers():
             circuit.usage = usage
         self._check_backend()
@@ -171,6 +177,8 @@ class HeldLayer:
         differentiable = True in wanted
         if differentiable:
             self._check_gradient(training=training)
+        if training and self._draws_each_pass:
+            self._draw_masks()
         return self.layer.forward(
             features, dict(zip(names, weights, strict=True)), training=training,
             differentiable=keeps_states and differentiable, features=wanted[0],
@@ -183,6 +191,11 @@ class HeldLayer:
         found = self.layer.backward(given, cotangent, step=step, features=wanted[0])
         gradients = (found.features, *(found.weights[name] for name in names))
         return [each if use else None for each, use in zip(gradients, wanted, strict=True)]
+
+    def _draw_masks(self) -> None:
+        for _, circuit in self.layer.circuit_layers():
+            if circuit.draws_freely:
+                circuit.draw_by(self._draw())
 
     def _check_backend(self) -> None:
         for _, circuit in self.layer.circuit_layers():

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from qstore.errors import OptionError, nearest_names
+from qstore.layers.checks import check_n_qubits
 from qstore.layers.encodings import encoding_named
 from qstore.layers.stage import Site, Stage
 
@@ -33,6 +34,7 @@ class PoolingStage(Stage):
         if pooling_type not in TYPES:
             hint = nearest_names(str(pooling_type), list(TYPES))
             raise OptionError(f"pooling_type must be one of {list(TYPES)}, got {pooling_type!r}.{hint}")
+        check_n_qubits(n_qubits)
         if (
             isinstance(pool_size, bool)
             or not isinstance(pool_size, (int, np.integer))

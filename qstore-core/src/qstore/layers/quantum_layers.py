@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from qstore.errors import OptionError
 from qstore.layers.circuit_layer import CircuitLayer, Execution
 from qstore.layers.dropout import QuantumDropout
 from qstore.layers.encodings import encoding_named
 from qstore.layers.feature_extractor import FeatureExtractorStage
+from qstore.layers.measurements import basis_letters
 from qstore.layers.nonlinearity import NonlinearityStage
 from qstore.layers.pooling import PoolingStage
 from qstore.layers.readout import ReadoutStage
@@ -102,7 +104,7 @@ class QuantumFeatureExtractor(QuantumStageLayer):
         weights_seed: int | None = None,
         **execution: Any,
     ) -> None:
-        bases = tuple(measurement_bases)
+        bases = basis_letters(measurement_bases)
         stage = FeatureExtractorStage(n_qubits, depth, entanglement, bases, encoding, dropout)
         config: dict[str, Any] = {"n_qubits": n_qubits, "depth": depth, "entanglement": entanglement,
                                   "measurement_bases": bases, "encoding": encoding}  # fmt: skip
@@ -156,7 +158,7 @@ class QuantumNonlinearity(QuantumStageLayer):
         n_qubits: number of qubits.
         nonlinearity_type: "amplitude_damping", "phase_damping" or "parametric".
         strength: the strength at the start: a probability for channels (the weight is the angle t with strength
-            sin(t/2)**2), a factor for "parametric".
+            sin(t/2)**2), a factor for "parametric". A channel of strength 0 or 1 stays there: its gradient is exactly 0.
         encoding: as for the feature extractor; None continues with the state of the layer in front.
         n_features: numbers per sample.
         execution: `backend`, `shots`, `seed` and `gradient_method`. A backend without channels gets a circuit with one
@@ -230,6 +232,10 @@ class QuantumPooling(QuantumStageLayer):
         weights_seed: int | None = None,
         **execution: Any,
     ) -> None:
+        if feeds_forward and pooling_type != "measurement":
+            raise OptionError(
+                f"feeds_forward=True needs outcomes to feed forward: take pooling_type='measurement', not {pooling_type!r}."
+            )
         stage = PoolingStage(n_qubits, pool_size, pooling_type, trainable=trainable, encoding=encoding)
         config = {"n_qubits": n_qubits, "pool_size": pool_size, "pooling_type": pooling_type, "trainable": trainable,
                   "feeds_forward": feeds_forward, "encoding": encoding}  # fmt: skip

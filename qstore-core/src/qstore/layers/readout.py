@@ -14,6 +14,7 @@ import numpy as np
 
 from qstore.batch import Expectations, Probabilities
 from qstore.errors import OptionError, nearest_names
+from qstore.layers.checks import check_n_qubits
 from qstore.layers.encodings import encoding_named
 from qstore.layers.measurements import basis_observables
 from qstore.layers.stage import Array, Reading, Site, Stage
@@ -35,6 +36,7 @@ class ReadoutStage(Stage):
         if readout_type not in TYPES:
             hint = nearest_names(str(readout_type), list(TYPES))
             raise OptionError(f"readout_type must be one of {list(TYPES)}, got {readout_type!r}.{hint}")
+        check_n_qubits(n_qubits)
         most = 1 << n_qubits if readout_type == "computational" else 3 * n_qubits
         if (
             isinstance(n_classes, bool)

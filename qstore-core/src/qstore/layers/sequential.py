@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from qstore.errors import OptionError
+from qstore.layers.checks import check_backend
 from qstore.layers.circuit_layer import CircuitLayer
 from qstore.layers.layer import Layer, LayerGradient, Pass
 from qstore.layers.quantum_layers import QuantumStageLayer
@@ -37,7 +38,7 @@ class Sequential(Layer):
         weights: of all parts, by name; where there are several parts each name begins with the part's number.
 
     Raises:
-        OptionError: no layers, or widths or numbers of qubits that do not fit.
+        OptionError: no layers, or widths or numbers of qubits that do not fit; or a backend that is none.
 
     Example:
         >>> from qstore.layers import QuantumFeatureExtractor, QuantumPooling, QuantumReadout
@@ -54,6 +55,7 @@ class Sequential(Layer):
         self.layers = tuple(layers)
         if not self.layers or not all(isinstance(layer, Layer) for layer in self.layers):
             raise OptionError(f"Sequential needs layers of qstore.layers, got {layers!r}.")
+        check_backend(backend)
         self._backend = backend
         self.parts = _parts(self.layers, backend)
         for first, second in zip(self.parts, self.parts[1:], strict=False):
@@ -140,6 +142,9 @@ class Sequential(Layer):
             backend: whose prices and gradients are meant; by default the one the model runs on.
             batch_size: samples per training step.
             samples: per epoch.
+
+        Raises:
+            OptionError: `batch_size` or `samples` is no integer from 1 up.
 
         Example:
             >>> from qstore.layers import QuantumReadout

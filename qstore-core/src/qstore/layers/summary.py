@@ -13,7 +13,8 @@ from qstore.batch import CircuitBatch
 from qstore.errors import QStoreError
 from qstore.execution import default_backend_name, resolve_backend
 from qstore.gradients.differentiation import prepared
-from qstore.layers.circuit_layer import CircuitLayer
+from qstore.gradients.options import integer
+from qstore.layers.circuit_layer import CircuitLayer, wanted_names
 from qstore.layers.stage import Values
 from qstore.plugins import Backend, expands
 
@@ -56,6 +57,7 @@ class Summary:
         backend: whose gradients and prices are meant.
         batch_size, samples: of a step and of an epoch.
         quantum_share: trainable numbers that are angles of circuits, of all.
+        notes: why circuits and dollars of a row are unknown.
     """
 
     rows: tuple[LayerSummary, ...]
@@ -63,6 +65,7 @@ class Summary:
     batch_size: int
     samples: int
     quantum_share: float
+    notes: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -90,12 +93,18 @@ class Summary:
             f"{self.parameters} parameters, {self.quantum_share:.0%} of them in circuits; steps of {self.batch_size} samples "
             f"on {self.backend!r}{total}"
         )
-        return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:], end])
+        return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:], end, *self.notes])
 
 
 def summarized(model: Sequential, backend: Backend | str | None, batch_size: int, samples: int) -> Summary:
-    """The summary of a model; behind `Sequential.summary`."""
+    """The summary of a model; behind `Sequential.summary`.
+
+    Raises:
+        OptionError: `batch_size` or `samples` is no integer from 1 up.
+    """
+    batch_size, samples = integer("batch_size", batch_size, least=1), integer("samples", samples, least=1)
     rows: list[LayerSummary] = []
+    notes: list[str] = []
     quantum = 0
     layers = iter(model.layers)
     used = backend
@@ -106,24 +115,27 @@ def summarized(model: Sequential, backend: Backend | str | None, batch_size: int
         quantum += part.n_parameters
         target = backend if backend is not None else part.execution.backend
         used = target if used is None else used
-        facts = _facts(part, target, batch_size, samples)
+        # The data in front of the first part has no gradient that anybody asks for; what `Sequential` asks of the others.
+        facts, unknown = _facts(part, target, batch_size, samples, features=part is not model.parts[0])
         for index, prefix in enumerate(part.circuit.prefixes):
             own = sum(array.size for name, array in part.weights.items() if name.startswith(prefix))
             name = type(next(layers)).__name__
             if index == 0:
-                rows.append(
-                    LayerSummary(f"[{part.circuit.encoding.name}] {name}", own, starts_circuit=True, **facts)
-                )
+                title = f"[{part.circuit.encoding.name}] {name}"
+                rows.append(LayerSummary(title, own, starts_circuit=True, **facts))
+                if unknown:
+                    notes.append(f"Circuits and dollars of {title} are unknown: {unknown}")
             else:
                 rows.append(LayerSummary(f"  + {name}", own))
     share = quantum / model.n_parameters if model.n_parameters else 0.0
     name = used if isinstance(used, str) else used.name if used is not None else default_backend_name()
-    return Summary(tuple(rows), name, batch_size, samples, share)
+    return Summary(tuple(rows), name, batch_size, samples, share, tuple(notes))
 
 
 def _facts(
-    part: CircuitLayer, backend: Backend | str | None, batch_size: int, samples: int
-) -> dict[str, Any]:
+    part: CircuitLayer, backend: Backend | str | None, batch_size: int, samples: int, *, features: bool
+) -> tuple[dict[str, Any], str]:
+    """The numbers of a row, and why some are unknown."""
     resolved = resolve_backend(backend)
     circuit = part.circuit
     built = circuit.built(resolved.capabilities)
@@ -139,18 +151,18 @@ def _facts(
         "two_qubit_gates": sum(1 for op in template.operations if len(op.qubits) == 2),
     }
     try:
-        circuits = _circuits(batch, resolved, part)
+        circuits = _circuits(batch, resolved, part, wanted_names(built, features=features))
         each = resolved.estimate(batch).usd / batch_size
-    except QStoreError:
+    except QStoreError as exc:
         # The backend cannot run this; the rest of the table is of use all the same.
-        return facts
+        return facts, str(exc)
     steps = -(-samples // batch_size)
-    return facts | {"circuits_per_step": circuits, "usd_per_epoch": each * circuits * steps}
+    return facts | {"circuits_per_step": circuits, "usd_per_epoch": each * circuits * steps}, ""
 
 
-def _circuits(batch: CircuitBatch, backend: Backend, part: CircuitLayer) -> int:
+def _circuits(batch: CircuitBatch, backend: Backend, part: CircuitLayer, wanted: list[str]) -> int:
     """Circuits of a forward and a backward pass."""
-    method, names, _ = prepared(batch, backend, None, part.execution.gradient_method, None)
+    method, names, _ = prepared(batch, backend, None, part.execution.gradient_method, wanted)
     if not expands(method):
         return 2 * batch.size  # once forwards; the backend's own reverse sweep runs it again
     return sum(each.size for each in method.expand(batch, wrt=names, step=0))
