@@ -41,6 +41,7 @@ import qstore_tf as qt  # noqa: E402
 from layers.backends import Limited  # noqa: E402
 from qstore import layers as core  # noqa: E402
 from qstore.errors import BindingError, BudgetExceeded, CapabilityError, OptionError  # noqa: E402
+from qstore_tf.callbacks import CheckpointCallback  # noqa: E402
 from tf.callback_model import continued  # noqa: E402
 from tf.finite import CLOSE, double, of_layer  # noqa: E402
 from tf.makers import MAKERS  # noqa: E402
@@ -354,6 +355,26 @@ def mixed_precision_keeps_angles():
         model = keras.Sequential([keras.Input((2,)), layer])
         model.compile("sgd", "mse")
         model.fit(np.zeros((4, 2)), np.zeros((4, 2)), verbose=0)
+
+
+@check
+def dropout_without_a_seed_continues_exactly():
+    x = np.random.default_rng(0).random((8, 3)).astype(np.float32)
+
+    def losses(folder, epochs):
+        keras.utils.set_random_seed(2)
+        layers = [keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+        model = keras.Sequential(layers)
+        model.compile("adam", "mse")
+        kept = CheckpointCallback(folder, resume=True)
+        found = model.fit(
+            x, x[:, :1], 4, epochs, verbose=0, shuffle=False, callbacks=[kept], validation_data=(x, x[:, :1])
+        )
+        return found.history["loss"]
+
+    with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as cut:
+        expected = losses(whole, 4)
+        assert [*losses(cut, 2), *losses(cut, 4)] == expected
 
 
 @check

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from qstore.errors import AlreadyStored, BackendUnavailable, NotStored, OptionError, StorageError
+from qstore.errors import AlreadyStored, BackendUnavailable, NotStored, OptionError, SchemaError, StorageError
 from qstore.plugins import open_store
 from qstore_storage.metrics import read_metrics
 from qstore_tf.callbacks import CheckpointCallback, MetricsCallback, restore_training_state, training_state
@@ -155,6 +155,49 @@ def test_a_model_without_circuits_is_logged_and_names_become_columns(tmp_path):
     assert [(row["epoch"], row["step"]) for row in rows] == [(1, 2), (2, 4), (3, 6)]
     assert all(row["how_far_off_"] > 0 for row in rows)
     assert all(row["circuits"] is None for row in rows)
+
+
+@pytest.mark.parametrize("first", ["batch", "epoch", 3])
+@pytest.mark.parametrize("then", ["batch", "epoch", 3])
+def test_a_run_goes_on_with_rows_of_other_times(tmp_path, first, then):
+    model = _small()
+    fit(model, 2, MetricsCallback(tmp_path, update_freq=first), validation_data=(X, Y))
+    fit(model, 4, MetricsCallback(tmp_path, update_freq=then), initial_epoch=2, validation_data=(X, Y))
+    rows = read_metrics(tmp_path).to_pylist()
+    assert [row["epoch"] for row in rows if row["val_mae"] is not None] == [1, 2, 3, 4]
+    assert not {"val_learning_rate", "val_epoch"} & set(rows[0])
+
+
+def test_a_callback_is_used_again_where_an_epoch_is_shorter_than_its_rows(tmp_path):
+    model, callback = _small(), MetricsCallback(tmp_path, update_freq=3)
+    fit(model, 2, callback)
+    fit(model, 3, callback, initial_epoch=2)
+    assert [row["step"] for row in read_metrics(tmp_path).to_pylist()] == [2, 3, 4, 6, 6]
+
+
+def test_a_rate_that_keras_reports_is_the_rate(tmp_path):
+    model = _small()
+    fit(model, 1, MetricsCallback(tmp_path, update_freq="batch"))
+    slower = keras.callbacks.ReduceLROnPlateau(monitor="loss", min_delta=1e9, patience=1)
+    fit(model, 4, slower, MetricsCallback(tmp_path), initial_epoch=1)
+    rows = read_metrics(tmp_path).to_pylist()
+    assert "val_learning_rate" not in rows[0]
+    assert rows[-1]["learning_rate"] < rows[2]["learning_rate"]
+
+
+def test_a_run_without_columns_of_validation_goes_on(tmp_path):
+    with open_store("metrics", path=tmp_path, columns={"mae": float}) as store:
+        store.log({"step": 1, "train_loss": 1.0, "mae": 0.5})
+    fit(_small(), 1, MetricsCallback(tmp_path))
+    assert [row["mae"] is None for row in read_metrics(tmp_path).to_pylist()] == [False, False]
+    with pytest.raises(SchemaError, match="val_mae"):  # which would be logged in vain
+        fit(_small(), 1, MetricsCallback(tmp_path), validation_data=(X, Y))
+
+
+def _small():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(optimizer="sgd", loss="mse", metrics=["mae"], run_eagerly=True)
+    return model
 
 
 def test_an_open_metrics_store_is_flushed_and_left_open():

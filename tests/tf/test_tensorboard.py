@@ -68,7 +68,7 @@ def test_the_tags_and_numbers_are_those_of_torch():
     timed = "quantum/0/seconds"
     assert found.pop(timed) > 0 < wanted.pop(timed)
     assert found == pytest.approx(wanted, rel=1e-5)
-    assert quantum_metrics(model)["quantum/0/circuits"] == 0  # looking starts the counting again
+    assert quantum_metrics(model)["quantum/0/circuits"] == 0  # since one looked
 
 
 def test_two_callbacks_and_somebody_else_who_counts_do_not_disturb_each_other(tmp_path):
@@ -84,6 +84,19 @@ def test_two_callbacks_and_somebody_else_who_counts_do_not_disturb_each_other(tm
     (a, b) = (_events(tmp_path / name)["quantum_epoch/circuits"] for name in "ab")
     assert a == b
     assert len({value for _, value in a}) == 1
+
+
+def test_counts_that_somebody_empties_at_every_batch_are_logged_all_the_same(tmp_path):
+    model = _model()
+    layer = model.layers[0]
+    asks = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: quantum_metrics(model))
+    empties = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: layer.usage.take())
+    for name, other in {"asked": asks, "emptied": empties}.items():
+        callback = QuantumTensorBoard(tmp_path / name, update_freq="batch")
+        model.fit(X, Y, batch_size=4, epochs=2, verbose=0, callbacks=[callback, other])
+    asked, emptied = (_events(tmp_path / name)["quantum/features/circuits"] for name in ("asked", "emptied"))
+    assert asked == emptied
+    assert {value for _, value in asked} == {8.0}
 
 
 def test_any_writer_will_do():

@@ -15,6 +15,7 @@ from qstore.errors import AlreadyStored, OptionError, SchemaError
 from qstore.layers import QuantumDropout
 from qstore.plugins import open_store
 from qstore_torch import QuantumFeatureExtractor
+from qstore_torch.tensorboard import quantum_metrics
 from qstore_torch.training_hooks import CheckpointHook, MetricsHook
 
 STEPS = 6
@@ -112,6 +113,79 @@ def test_a_loss_that_is_no_number_does_not_end_the_training(tmp_path, kind):
         assert store.load().metadata == {"good": 0.5}
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_tensors_of_one_number_are_numbers(tmp_path, dtype):
+    model = torch.nn.Linear(1, 1)
+    loss = torch.tensor(0.5, dtype=dtype, requires_grad=True)
+    metrics = {
+        "train_loss": loss, "nan": loss * float("nan"), "inf": loss * float("inf"), "one": loss.reshape(1),
+        "count": torch.tensor(3), "array": np.array(0.25), "array_nan": np.array(np.nan),
+    }  # fmt: skip
+    with CheckpointHook(tmp_path / "c", model, best="train_loss") as checkpoints:
+        checkpoints.after_step(0, metrics)
+    with open_store("checkpoints", directory=tmp_path / "c") as store:
+        assert store.load().metadata == {"train_loss": 0.5, "one": 0.5, "count": 3, "array": 0.25}
+    with MetricsHook(tmp_path / "m") as logged:
+        logged.after_step(0, metrics)
+        logged.store.flush()
+        assert logged.store.rows()[0]["one"] == 0.5
+
+
+def test_generators_of_torch_go_on_where_they_were(tmp_path):
+    def made_hook(generator):
+        return CheckpointHook(tmp_path, torch.nn.Linear(1, 1), generators={"order": generator})
+
+    order = torch.Generator().manual_seed(4)
+    with made_hook(order) as hook:
+        torch.rand(3, generator=order)
+        hook.save(0)
+        expected = torch.rand(3, generator=order)
+    again = torch.Generator()
+    with made_hook(again) as hook:
+        assert hook.resume() == 1
+        assert torch.equal(torch.rand(3, generator=again), expected)
+    with (
+        made_hook(np.random.default_rng(0)) as hook,
+        pytest.raises(OptionError, match="'order'"),
+    ):
+        hook.resume()
+
+
+def test_generators_are_of_numpy_or_torch(tmp_path):
+    with pytest.raises(
+        OptionError, match=r"generators\['order'\] must be a numpy.random.Generator or a torch.Generator"
+    ):
+        CheckpointHook(tmp_path, torch.nn.Linear(1, 1), generators={"order": np.random.RandomState(0)})
+    assert not any(tmp_path.iterdir())  # nothing was opened
+
+
+def test_a_checkpoint_that_is_refused_changes_no_weight(tmp_path):
+    def refused(reason, *parts, **options):
+        model = torch.nn.Linear(2, 2)
+        before = [weight.detach().clone() for weight in model.parameters()]
+        with (
+            CheckpointHook(tmp_path, model, *(part(model) for part in parts), **options) as hook,
+            pytest.raises(OptionError, match=reason),
+        ):
+            hook.resume()
+        assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+    def adam(model):
+        return torch.optim.Adam(model.parameters())
+
+    def of_groups(model):
+        return torch.optim.Adam([{"params": [model.weight]}, {"params": [model.bias]}])
+
+    saved = torch.nn.Linear(2, 2)
+    with CheckpointHook(tmp_path, saved, adam(saved)) as hook:
+        hook.save(0)
+    refused("saved with an optimizer; give one")
+    refused("different number of parameter groups", of_groups)
+    refused("generators", adam, generators={"order": np.random.default_rng(0)})
+    sgd = torch.optim.SGD(saved.parameters())
+    refused("saved without a scheduler; give none", adam, scheduler=torch.optim.lr_scheduler.ConstantLR(sgd))
+
+
 def test_a_checkpoint_of_another_training_is_refused_with_its_step(tmp_path):
     trained(tmp_path, stop=2)
     other = torch.nn.Linear(2, 2)
@@ -172,6 +246,37 @@ def test_metrics_have_the_rate_the_time_and_what_the_quantum_layer_did(tmp_path)
     assert rows[0]["backend"] == "statevector"
     assert rows[0]["quantum_gradient_norm"] > 0
     assert rows[0]["learning_rate"] != rows[2]["learning_rate"]
+
+
+def test_whoever_looks_at_the_counts_sees_all_of_them(tmp_path):
+    layer = QuantumFeatureExtractor(2, depth=1, gradient_method="parameter_shift")
+    layer(torch.rand(5, 2))  # before the run
+    before = layer.usage.circuits
+    with MetricsHook(tmp_path / "run", layer) as hook, MetricsHook(tmp_path / "other", layer) as other:
+        logged = 0
+        for step in range(3):
+            layer(torch.rand(3, 2)).sum().backward()
+            hook.after_step(step)
+            logged += quantum_metrics(layer)["quantum/QuantumFeatureExtractor/circuits"]
+            other.after_step(step)
+        hook.store.flush()
+        other.store.flush()
+        rows, others = hook.store.rows(), other.store.rows()
+    steps = [row["circuits"] for row in rows]
+    assert len(set(steps)) == 1
+    assert before + sum(steps) == layer.usage.circuits == logged  # which nobody had asked before the run
+    assert [row["circuits"] for row in others] == steps
+
+
+def test_counts_that_somebody_empties_begin_again(tmp_path):
+    layer = QuantumFeatureExtractor(2, depth=1)
+    with MetricsHook(tmp_path, layer) as hook:
+        for step in range(3):
+            layer(torch.rand(3, 2))
+            hook.after_step(step)
+            layer.usage.take()  # and the next step does as much again
+        hook.store.flush()
+        assert [row["circuits"] for row in hook.store.rows()] == [3, 3, 3]
 
 
 def test_the_demo_that_is_cut_ends_with_the_report_of_one_that_is_not(tmp_path):

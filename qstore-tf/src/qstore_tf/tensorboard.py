@@ -14,15 +14,17 @@ import socket
 import time
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from qstore.errors import CapabilityError
 from qstore.layers.reading import ScalarWriter, write_scalars
-from qstore_tf.callbacks.reading import quantum_layers, reading_of
+from qstore_tf.callbacks.reading import Memory, quantum_layers, reading_of, since
 
 __all__ = ["EventFile", "log_quantum_metrics", "quantum_metrics"]
 
 _NUMBERS = itertools.count()
 """Tells apart files that one process opens within a second."""
+_LOGGED: Memory = WeakKeyDictionary()
 
 
 class EventFile:
@@ -78,11 +80,10 @@ class EventFile:
 
 
 def quantum_metrics(model: Any) -> dict[str, float]:
-    """The numbers by tag, and counting starts again.
+    """The numbers by tag, since this was asked last; whoever else looks at the counts is not disturbed.
 
     Tags are "quantum/LAYER/" and "circuits", "seconds", "dollars", "backends/NAME" (circuits on it), "gradient_norm",
-    "gradient_variance" and "gradient_snr"; what is unknown or infinite is left out. Callbacks of this distribution count by
-    themselves, and are not disturbed.
+    "gradient_variance" and "gradient_snr"; what is unknown or infinite is left out.
 
     Args:
         model: a Keras model with quantum layers, or one such layer.
@@ -92,7 +93,7 @@ def quantum_metrics(model: Any) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for name, layer in quantum_layers(model):
-        found |= reading_of(name, layer, layer.usage.take()).tagged
+        found |= reading_of(name, layer, since(layer, _LOGGED)).tagged
     return found
 
 

@@ -2,12 +2,17 @@
 """What the quantum layers of a model did since one looked last, for TensorBoard or any other logger.
 
 Per layer: circuits, seconds and dollars (forward passes and all circuits of gradients), how much of it each backend did,
-and norm, variance and signal-to-noise of the last gradient of the weights.
+and norm, variance and signal-to-noise of the last gradient of the weights. Whoever looks remembers what was seen, so that
+several loggers of one training each see everything; `usage.take()`, which empties the counts, is left to the program.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
 from qstore.errors import OptionError
+from qstore.layers import BackendUse, Usage
 from qstore.layers.reading import LayerReading, ScalarWriter, gradient_noise, write_scalars
 from qstore_torch.quantum_module import QuantumModule
 from torch import nn
@@ -15,8 +20,21 @@ from torch import nn
 __all__ = ["log_quantum_metrics", "quantum_metrics"]
 
 
+class _Seen(NamedTuple):
+    """Counts as somebody saw them last."""
+
+    counts: dict[str, BackendUse]
+    """The layer's own dict, by which it is known whether somebody has emptied the counts since: then there is another."""
+    usage: Usage
+
+
+Memory = WeakKeyDictionary[QuantumModule, _Seen]
+"""What somebody saw of each layer."""
+_LOGGED: Memory = WeakKeyDictionary()
+
+
 def quantum_metrics(model: nn.Module) -> dict[str, float]:
-    """The numbers by tag, and counting starts again.
+    """The numbers by tag, since this was asked last; whoever else looks at the counts is not disturbed.
 
     Tags are "quantum/LAYER/" and "circuits", "seconds", "dollars", "backends/NAME" (circuits on it), "gradient_norm",
     "gradient_variance" and "gradient_snr"; what is unknown or infinite is left out.
@@ -33,11 +51,11 @@ def quantum_metrics(model: nn.Module) -> dict[str, float]:
         >>> metrics["quantum/QuantumFeatureExtractor/gradient_variance"] > 0
         True
     """
-    return {tag: number for each in readings(model) for tag, number in each.tagged.items()}
+    return {tag: number for each in readings(model, _LOGGED) for tag, number in each.tagged.items()}
 
 
-def readings(model: nn.Module) -> list[LayerReading]:
-    """What each quantum layer did since it was last asked.
+def readings(model: nn.Module, memory: Memory) -> list[LayerReading]:
+    """What each quantum layer did since it was last asked with this memory.
 
     Raises:
         OptionError: the model has no quantum layer.
@@ -48,11 +66,19 @@ def readings(model: nn.Module) -> list[LayerReading]:
     return [
         LayerReading(
             name or type(layer).__name__,
-            layer.usage.take(),
+            _since(layer, memory),
             gradient_noise(layer.last_gradient, layer.weights),
         )
         for name, layer in layers
     ]
+
+
+def _since(layer: QuantumModule, memory: Memory) -> Usage:
+    before, now = memory.get(layer), _Seen(layer.usage.backends, layer.usage.copy())
+    memory[layer] = now
+    if before is None or before.counts is not now.counts:
+        return now.usage
+    return now.usage.since(before.usage)
 
 
 def log_quantum_metrics(writer: ScalarWriter, model: nn.Module, step: int) -> dict[str, float]:

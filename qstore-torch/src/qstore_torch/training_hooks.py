@@ -18,16 +18,18 @@ import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch.optim import Optimizer
 
+import torch
 from qstore.errors import NotStored, OptionError, QStoreError
 from qstore.execution.random_state import capture_random_state, restore_random_state
 from qstore.layers.reading import quantum_columns, together
 from qstore.plugins import open_store
 from qstore_torch.layer_module import LayerModule
-from qstore_torch.tensorboard import readings
+from qstore_torch.tensorboard import Memory, readings
 from torch import nn
 
 __all__ = ["CheckpointHook", "MetricsHook"]
@@ -91,7 +93,7 @@ class CheckpointHook(_Hook):
         optimizer: its optimizer.
         scheduler: of the learning rate, or anything with `state_dict` and `load_state_dict`.
         every: save after every so many steps.
-        generators: numpy generators of the program's own, by name; for instance one that shuffles the data.
+        generators: generators of the program's own, of numpy or of torch, by name; for instance one that shuffles the data.
         store: name of the kind of store.
         options: for the store, such as `keep=5` or `best="val_loss"`.
 
@@ -113,12 +115,17 @@ class CheckpointHook(_Hook):
         *,
         scheduler: Any = None,
         every: int = 1,
-        generators: Mapping[str, np.random.Generator] | None = None,
+        generators: Mapping[str, np.random.Generator | torch.Generator] | None = None,
         store: str = "checkpoints",
         **options: Any,
     ) -> None:
         if type(every) is not int or every < 1:
             raise OptionError(f"every must be a number of steps from 1, got {every!r}.")
+        for name, each in (generators or {}).items():
+            if not isinstance(each, (np.random.Generator, torch.Generator)):
+                raise OptionError(
+                    f"generators[{name!r}] must be a numpy.random.Generator or a torch.Generator, got {each!r:.80}."
+                )
         super().__init__(directory, store, "directory", options)
         self.model, self.optimizer, self.scheduler, self.every = model, optimizer, scheduler, every
         self.progress: Any = None
@@ -141,16 +148,27 @@ class CheckpointHook(_Hook):
             return 0
         rest = found.optimizer_state
         try:
-            self.model.load_state_dict(found.model_state)
-            for name, part in (("optimizer", self.optimizer), ("scheduler", self.scheduler)):
-                if (part is None) != (rest[name] is None):
+            # What refuses comes first; the weights come last, when nothing but they can be in the way.
+            parts = {"an optimizer": (self.optimizer, rest["optimizer"]), "a scheduler": (self.scheduler, rest["scheduler"])}  # fmt: skip
+            for name, (part, saved) in parts.items():
+                if (part is None) != (saved is None):
                     raise OptionError(
-                        f"The checkpoint of step {found.step} was saved with{'out' * (rest[name] is None)} a {name}."
+                        f"It was saved {'with' if part is None else 'without'} {name}; give {'one' if part is None else 'none'}."
                     )
+            drawing, of_torch = self._split_generators()
+            states = rest.get("torch_generators", {})
+            if set(states) != set(of_torch):
+                raise OptionError(
+                    f"It has the torch generators {sorted(states)}, given are {sorted(of_torch)}."
+                )
+            restore_random_state(rest["random_state"], drawing)
+            for name, generator in of_torch.items():
+                generator.set_state(states[name])
+            for part, saved in parts.values():
                 if part is not None:
-                    part.load_state_dict(rest[name])
+                    part.load_state_dict(saved)
+            self.model.load_state_dict(found.model_state)
             self.progress = rest["progress"]
-            restore_random_state(rest["random_state"], self._all_generators())
         except (KeyError, TypeError, ValueError, RuntimeError) as exc:
             raise OptionError(
                 f"The checkpoint of step {found.step} does not fit this training; use another folder, or the program that saved "
@@ -165,7 +183,7 @@ class CheckpointHook(_Hook):
 
         Args:
             step: the step that is done.
-            metrics: kept beside the checkpoint; numbers that are not finite are left out.
+            metrics: kept beside the checkpoint: numbers, also as tensors of one; those that are not finite are left out.
             last: save in any case.
 
         Returns:
@@ -185,23 +203,32 @@ class CheckpointHook(_Hook):
         Raises:
             StorageError: an earlier checkpoint could not be written.
         """
+        drawing, of_torch = self._split_generators()
         rest = {
             "optimizer": None if self.optimizer is None else self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else _data(self.scheduler.state_dict()),
-            "random_state": capture_random_state(self._all_generators()),
+            "random_state": capture_random_state(drawing),
+            "torch_generators": {name: generator.get_state() for name, generator in of_torch.items()},
             "progress": self.progress,
         }
         self.store.save(step, self.model.state_dict(), rest, _finite(metrics or {}))
         self._saved = step
 
-    def _all_generators(self) -> dict[str, np.random.Generator]:
+    def _split_generators(self) -> tuple[dict[str, np.random.Generator], dict[str, torch.Generator]]:
+        """Those of numpy, with the ones that draw masks of quantum dropout, and those of torch."""
+        of_torch = {
+            name: each for name, each in self._generators.items() if isinstance(each, torch.Generator)
+        }
+        drawing = {
+            name: each for name, each in self._generators.items() if isinstance(each, np.random.Generator)
+        }
         masks = {
             f"{_MASKS}{name}.{prefix}": circuit.generator
             for name, module in self.model.named_modules()
             if isinstance(module, LayerModule)
             for prefix, circuit in module.layer.circuit_layers()
         }
-        return {**self._generators, **masks}
+        return {**drawing, **masks}, of_torch
 
 
 class MetricsHook(_Hook):
@@ -238,6 +265,9 @@ class MetricsHook(_Hook):
         self.every = every
         self._optimizer = optimizer
         self._model = model if model is not None and _is_quantum(model) else None
+        self._seen: Memory = WeakKeyDictionary()
+        if self._model is not None:
+            readings(self._model, self._seen)  # what was before is no part of the run
         self._began, self._last = time.perf_counter(), -1
 
     def after_step(self, step: int, metrics: Mapping[str, Any] | None = None, *, last: bool = False) -> bool:
@@ -263,7 +293,7 @@ class MetricsHook(_Hook):
         if self._optimizer is not None:
             row["learning_rate"] = float(self._optimizer.param_groups[0]["lr"])
         if self._model is not None:
-            found = readings(self._model)
+            found = readings(self._model, self._seen)
             row |= quantum_columns(together(found), [each.noise for each in found])
         self.store.log({**row, **(metrics or {})})
         return True
@@ -276,10 +306,16 @@ def _is_quantum(model: nn.Module) -> bool:
 
 
 def _finite(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Without numbers that JSON does not have."""
+    """Tensors and arrays of one number as that; without numbers that JSON does not have."""
+    numbers = {
+        name: value.item()
+        if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) == 1
+        else value
+        for name, value in metrics.items()
+    }
     return {
         name: value
-        for name, value in metrics.items()
+        for name, value in numbers.items()
         if not (isinstance(value, (float, np.floating)) and not math.isfinite(value))
     }
 

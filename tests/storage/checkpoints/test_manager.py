@@ -97,6 +97,25 @@ def test_a_step_that_is_stored_is_not_overwritten(tmp_path):
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".tmp")]
 
 
+def test_a_best_that_no_save_has_is_told_once(tmp_path, caplog):
+    with CheckpointManager(tmp_path, keep=1, best="val_los") as checkpoints:
+        for step in range(3):
+            checkpoints.save(step, {"w": step}, metadata={"val_loss": 0.5, "val_los_text": "0.5"})
+        checkpoints.wait()
+    (record,) = [each for each in caplog.records if each.name == "qstore.storage.checkpoints"]
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == (
+        "Step 0 is never kept as the best: its metadata has no number 'val_los'. Did you mean 'val_loss'? It has the numbers "
+        "['val_loss']."
+    )
+    caplog.clear()
+    with CheckpointManager(tmp_path, keep=1, best="val_loss") as checkpoints:
+        checkpoints.save(3, {"w": 3}, metadata={"val_loss": 0.5})
+        assert not caplog.records
+        checkpoints.save(4, {"w": 4})
+    assert "Step 4 is never kept as the best" in caplog.text
+
+
 def test_retention_keeps_the_newest_every_so_many_and_the_best(tmp_path):
     with CheckpointManager(tmp_path, keep=2, keep_every=10, best="loss") as checkpoints:
         for step, loss in ((4, 3.0), (7, 1.0), (10, 4.0), (13, 2.0), (16, 2.5), (19, 2.6)):

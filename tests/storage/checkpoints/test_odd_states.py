@@ -43,7 +43,7 @@ def test_what_would_come_back_as_something_else_is_refused_with_its_place(tmp_pa
 def test_nested_tensors_are_refused(tmp_path):
     with (
         CheckpointManager(tmp_path) as checkpoints,
-        pytest.raises(OptionError, match=r"model_state\['x'\] is a tensor"),
+        pytest.raises(OptionError, match=r"model_state\['x'\] is a nested tensor"),
     ):
         checkpoints.save(1, {"x": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])})
 

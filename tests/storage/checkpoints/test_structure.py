@@ -3,6 +3,7 @@
 
 import collections
 import math
+import warnings
 from typing import NamedTuple
 
 import ml_dtypes
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import torch
 from qstore.errors import OptionError, StorageError
@@ -167,12 +169,64 @@ LOOP.append(LOOP)
     [({"a": [0, Picklable()]}, r"model_state\['a'\]\[1\] is a .*Picklable, and a checkpoint holds data only"),
      (lambda: 0, "is a builtins.function"), ({1, 2}, "is a builtins.set"), (LOOP, "nested more than 64 deep, or contains itself"),
      (np.array([object()]), "array of dtype object"), (np.zeros(2, dtype=[("x", "f4")]), "which a checkpoint does not hold"),
-     (torch.eye(2).to_sparse(), "layout torch.sparse_coo"), (torch.ones(2, device="meta"), "on meta"),
      ({Picklable(): 1}, "a key is a"), (torch.float32, "is a torch.dtype")],
 )  # fmt: skip
 def test_what_is_not_data_is_refused_with_its_place(value, text):
     with pytest.raises(OptionError, match=text):
         there_and_back(value)
+
+
+def _fake():
+    with FakeTensorMode():
+        return torch.zeros(3)
+
+
+def _quantized():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated, and still in models
+        return torch.quantize_per_tensor(torch.rand(3), 0.1, 0, torch.qint8)
+
+
+def _nested(layout):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a prototype
+        return torch.nested.nested_tensor([torch.rand(2), torch.rand(3)], layout=layout)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: torch.eye(2).to_sparse(), r"layout torch.sparse_coo .* save its .to_dense\(\)"),
+        (lambda: torch.ones(2, device="meta"), r"on meta.* has no values"),
+        (_quantized, r"dtype torch.qint8 .* save its .dequantize\(\)"),
+        (lambda: _nested(torch.strided), r"nested .* save its .unbind\(\)"),
+        (lambda: _nested(torch.jagged), r"layout torch.jagged .* save its .unbind\(\)"),
+        (lambda: torch.zeros(3, dtype=torch.uint8).view(torch.bits8), "dtype torch.bits8 .* convert it to a dtype of numbers"),
+        (_fake, "FakeTensor whose values cannot be read: .* Save a plain tensor, outside of .* FakeTensorMode"),
+        (lambda: torch.nn.LazyLinear(3).weight, "UninitializedParameter whose values cannot be read: it has none yet. Call the model once"),
+        (lambda: torch.zeros([1] * 65), "Tensor whose values cannot be read: it has 65 axes, and at most 64"),
+        (lambda: torch.zeros([1] * 65, dtype=torch.bfloat16), "Tensor whose values cannot be read: it has 65 axes, and at most 64"),
+    ],
+)  # fmt: skip
+def test_tensors_without_plain_values_are_refused_with_their_place_and_a_way_out(make, text):
+    with pytest.raises(OptionError, match=r"model_state\['a'\]\[0\] is a .*" + text):
+        there_and_back({"a": [make()]})
+
+
+@pytest.mark.parametrize("within", [torch.vmap, torch.func.grad])
+def test_tensors_of_a_transform_are_refused_with_their_place(tmp_path, within):
+    def function(row):
+        checkpoints.save(1, {"a": row})
+        return row.sum()
+
+    with (
+        CheckpointManager(tmp_path) as checkpoints,
+        pytest.raises(
+            OptionError,
+            match=r"model_state\['a'\] is a Tensor whose .* Save a plain tensor, outside of vmap, grad",
+        ),
+    ):
+        within(function)(torch.rand(3))
 
 
 class Pair(NamedTuple):

@@ -50,7 +50,7 @@ class CheckpointManager:
         directory: a folder, made where it is missing, or a URL of an object store ("s3://bucket/run").
         keep: how many of the newest checkpoints to keep; None for all.
         keep_every: also keep every step that this divides.
-        best: a number in the metadata by which the best checkpoint is kept, too.
+        best: a number in the metadata by which the best checkpoint is kept, too; the first save without it is told of in the log.
         mode: "min" where less of it is better, "max" where more is.
         keep_best: how many of the best.
         payload: "zip" for one file of arrays, "folder" for one file per dtype and 32 MiB, "auto" by size.
@@ -105,7 +105,8 @@ class CheckpointManager:
         self._pool = SnapshotPool(max_bytes)
         self._place = self._opened(directory, storage_options, files)
         self._catalogue = Catalogue(self._place, self.retention)
-        self._closed = False
+        self._keeper = group is None or group.rank == 0  # whose metadata is stored
+        self._closed = self._told_of_best = False
 
     def _opened(
         self, directory: str | os.PathLike[str], options: Mapping[str, Any] | None, files: LocalFiles | None
@@ -187,6 +188,9 @@ class CheckpointManager:
         facts = checked_metadata(metadata)
         self._check_open()
         self._writer.raise_errors()
+        if self._keeper and not self._told_of_best and (lacking := self.retention.lacking(facts)):
+            self._told_of_best = True
+            log.warning("Step %d is never kept as the best: %s", number, lacking)
         # Told at once where it costs no round trip; else by the thread.
         if self._group is None and isinstance(self._place, LocalPlace) and self._catalogue.has(number):
             raise AlreadyStored(f"Step {number} is stored in {self._place} already; nothing was overwritten.")
@@ -361,15 +365,14 @@ class CheckpointManager:
 
     def _write(self, step: int, snapshot: Snapshot, metadata: Mapping[str, Any]) -> None:
         # In the writer's thread.
-        keeper = self._group is None or self._group.rank == 0
-        if keeper:
+        if self._keeper:
             self._catalogue.sweep()
         try:
             manifest = publish(self._place, step, snapshot, metadata, self._layout, self._group)
         finally:
             self._pool.give_back(snapshot)
         self._catalogue.add(CheckpointInfo.of(manifest))
-        if keeper:
+        if self._keeper:
             self._catalogue.prune(step)
 
 

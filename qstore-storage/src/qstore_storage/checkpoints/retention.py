@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qstore.errors import OptionError
+from qstore.errors import OptionError, nearest_names
 
 __all__ = ["Retention"]
 
@@ -59,10 +59,22 @@ class Retention:
         sign = 1 if self.mode == "min" else -1
         scored = []
         for step, metadata in stored.items():
-            value = metadata.get(self.best) if self.best is not None else None
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = _numbers(metadata).get(self.best) if self.best is not None else None
+            if value is not None:
                 scored.append((sign * value, -step))
         return [-step for _, step in sorted(scored)]
+
+    def lacking(self, metadata: Metadata) -> str:
+        """Why a checkpoint can never be the best, "" where it can: a misspelt name would let go of the best in silence.
+
+        Example:
+            >>> Retention(best="val_los").lacking({"val_loss": 0.5})
+            "its metadata has no number 'val_los'. Did you mean 'val_loss'? It has the numbers ['val_loss']."
+        """
+        numbers = sorted(_numbers(metadata))
+        if self.best is None or self.best in numbers:
+            return ""
+        return f"its metadata has no number {self.best!r}.{nearest_names(self.best, numbers)} It has the numbers {numbers}."
 
     def removable(self, stored: Mapping[int, Metadata]) -> list[int]:
         """Steps that the rule lets go of, in order."""
@@ -73,3 +85,12 @@ class Retention:
         if every is not None:
             kept |= {step for step in stored if step % every == 0}
         return sorted(set(stored) - kept)
+
+
+def _numbers(metadata: Metadata) -> dict[str, float]:
+    """What of it can be compared."""
+    return {
+        name: value
+        for name, value in metadata.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }

@@ -148,6 +148,42 @@ class Packing:
 
 def _torch_bits(tensor: Any, torch: Any, place: Place) -> tuple[str, str, Array]:
     """A tensor's dtype, what stores it, and its entries as a numpy array, of its bits where numpy lacks the dtype."""
+    try:
+        found = _dense_bits(tensor, torch)
+    except (RuntimeError, TypeError, ValueError) as exc:  # whatever torch has instead of values
+        raise OptionError(
+            f"{_shown(place)} is a {type(tensor).__qualname__} whose values cannot be read: {_unreadable(tensor, torch, exc)}"
+        ) from exc
+    if found is None:
+        kind = "nested tensor" if tensor.is_nested else "tensor"
+        advice = next(text for holds, text in _ADVICE if holds(tensor, torch))
+        raise OptionError(
+            f"{_shown(place)} is a {kind} of layout {tensor.layout} and dtype {tensor.dtype} on {tensor.device}, and a checkpoint "
+            f"holds dense tensors of numbers: {advice}."
+        )
+    return found
+
+
+def _unreadable(tensor: Any, torch: Any, error: Exception) -> str:
+    if torch.nn.parameter.is_lazy(tensor):
+        return "it has none yet. Call the model once before."
+    if tensor.dim() > MAX_AXES:
+        return f"it has {tensor.dim()} axes, and at most {MAX_AXES} are stored. Reshape it."
+    return f"{str(error).rstrip('.')}. Save a plain tensor, outside of vmap, grad and FakeTensorMode."
+
+
+_ADVICE: tuple[tuple[Callable[[Any, Any], bool], str], ...] = (
+    (lambda tensor, _: bool(tensor.is_meta), "this one has no values; load some before it is saved"),
+    (lambda tensor, _: bool(tensor.is_nested), "save its .unbind()"),
+    (lambda tensor, _: bool(tensor.is_quantized), "save its .dequantize()"),
+    (lambda tensor, torch: tensor.layout is not torch.strided, "save its .to_dense()"),
+    (lambda _, __: True, "convert it to a dtype of numbers"),
+)
+"""What to do about a tensor that is not dense; the first that holds."""
+
+
+def _dense_bits(tensor: Any, torch: Any) -> tuple[str, str, Array] | None:
+    """`_torch_bits` of a dense tensor of numbers, None of another."""
     name, stored = _TORCH_NAMES.get(tensor.dtype) or _torch_name(tensor.dtype)
     plain = tensor.detach()
     if name == stored and tensor.is_cpu and tensor.layout is torch.strided and not tensor.is_nested:
@@ -155,10 +191,7 @@ def _torch_bits(tensor: Any, torch: Any, place: Place) -> tuple[str, str, Array]
             return name, stored, plain.numpy()
     dense = tensor.layout == torch.strided and not (tensor.is_meta or tensor.is_quantized or tensor.is_nested)
     if stored is None or not dense:
-        raise OptionError(
-            f"{_shown(place)} is a tensor of layout {tensor.layout} and dtype {tensor.dtype} on {tensor.device}; a "
-            "checkpoint holds dense tensors of numbers with values. Convert it, by .to_dense() for instance."
-        )
+        return None
     if not plain.is_cpu or plain.is_conj() or plain.is_neg():
         plain = plain.resolve_conj().resolve_neg().cpu()
     if name in BITS:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import keras
 
-from qstore.errors import OptionError
+from qstore.errors import OptionError, SchemaError
 from qstore.layers.reading import quantum_columns, together
 from qstore.plugins import MetricsStore, open_store
 from qstore_tf.callbacks.reading import Reader
@@ -20,8 +20,9 @@ __all__ = ["MetricsCallback"]
 
 WORDS = {"loss": "train_loss", "accuracy": "train_accuracy"}
 """Keras' words that are other ones in the columns that every run has."""
+RATE = "learning_rate"
 LATER = {
-    "learning_rate": float,
+    RATE: float,
     "quantum_gradient_norm": float,
     "gradient_variance": float,
     "gradient_snr": float,
@@ -49,6 +50,7 @@ class MetricsCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     Raises:
         OptionError: neither a path nor an open store, both, or another `update_freq`.
         BackendUnavailable: no such store is installed; when the first row is logged.
+        SchemaError: the folder has a run without columns that a row needs; when the row is logged.
 
     Example:
         >>> MetricsCallback("runs/first", update_freq=10).path
@@ -107,7 +109,7 @@ class MetricsCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  # Keras' contract
         """Log the epoch."""
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self._log({"learning_rate": rate, **(logs or {})})
+        self._log({RATE: rate, **(logs or {})})
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  # Keras' contract
         """Have every row on the disk."""
@@ -126,8 +128,11 @@ class MetricsCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     def _log(self, logs: Mapping[str, Any]) -> None:
         row: dict[str, Any] = {"step": self._batches, "epoch": self._epoch}
-        reported = {_column(name): float(value) for name, value in logs.items()}
+        # Callbacks that change the rate report it as well: a column of every run, and nothing that validation will have.
+        reported = {_column(name): float(value) for name, value in logs.items() if name != RATE}
         row |= reported
+        if RATE in logs:
+            row[RATE] = float(logs[RATE])
         if self._timed:
             row["batch_time_s"] = self._time_s / self._timed
         self._time_s, self._timed = 0.0, 0
@@ -145,9 +150,18 @@ class MetricsCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
                 for name in reported
                 if not name.startswith("val_")
             }
-            columns = {**LATER, **validation, **kinds, **self._columns}
-            self._store = open_store(self._name, path=self.path, columns=columns, **self._options)
+            try:
+                self._store = self._open({**LATER, **validation, **kinds, **self._columns})
+            except SchemaError:
+                # A run that exists, without columns that are only expected; those of this row it must have.
+                self._store = self._open({**kinds, **self._columns})
         return cast("MetricsStore", self._store)
+
+    def _open(self, columns: Mapping[str, type]) -> MetricsStore:
+        return cast(
+            "MetricsStore",
+            open_store(cast("str", self._name), path=self.path, columns=columns, **self._options),
+        )
 
 
 def _column(name: str) -> str:

@@ -7,13 +7,30 @@ several callbacks of one training each see everything.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from qstore.errors import OptionError
-from qstore.layers import Usage
+from qstore.layers import BackendUse, Usage
 from qstore.layers.reading import LayerReading, gradient_noise
 
-__all__ = ["Reader", "quantum_layers", "quantum_layers_of", "reading_of"]
+__all__ = ["Memory", "Reader", "quantum_layers", "quantum_layers_of", "reading_of", "since"]
+
+
+class Seen(NamedTuple):
+    """Counts of a layer as somebody saw them last.
+
+    Attributes:
+        counts: the layer's own dict, by which it is known whether somebody has emptied the counts since: then there is another.
+        usage: the counts.
+    """
+
+    counts: dict[str, BackendUse]
+    usage: Usage
+
+
+Memory = WeakKeyDictionary[Any, Seen]
+"""What somebody saw of each layer."""
 
 
 class Reader:
@@ -28,16 +45,12 @@ class Reader:
 
     def __init__(self, model: Any) -> None:
         self.layers = quantum_layers(model)
-        self._seen = {name: layer.usage.copy() for name, layer in self.layers}
+        self._seen: Memory = WeakKeyDictionary()
+        self.read()
 
     def read(self) -> list[LayerReading]:
         """What happened since the last time, per layer."""
-        found = []
-        for name, layer in self.layers:
-            now = layer.usage.copy()
-            found.append(reading_of(name, layer, now.since(self._seen[name])))
-            self._seen[name] = now
-        return found
+        return [reading_of(name, layer, since(layer, self._seen)) for name, layer in self.layers]
 
 
 def quantum_layers(model: Any) -> list[tuple[str, Any]]:
@@ -61,6 +74,15 @@ def quantum_layers_of(model: Any) -> list[Any]:
     """The quantum layers of a model, or a layer itself; there may be none."""
     layers = model._flatten_layers()  # Keras' only walk through nested models
     return [layer for layer in layers if isinstance(getattr(layer, "usage", None), Usage)]
+
+
+def since(layer: Any, memory: Memory) -> Usage:
+    """What a layer did since it was last asked with this memory."""
+    before, now = memory.get(layer), Seen(layer.usage.backends, layer.usage.copy())
+    memory[layer] = now
+    if before is None or before.counts is not now.counts:
+        return now.usage
+    return now.usage.since(before.usage)
 
 
 def reading_of(name: str, layer: Any, usage: Usage) -> LayerReading:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import keras
 
 from qstore.errors import OptionError, StorageError
+from qstore.execution.random_state import capture_random_state, restore_random_state
 from qstore_tf.callbacks.reading import quantum_layers_of
 
 __all__ = ["TrainingState", "finite", "restore_training_state", "training_state"]
@@ -24,7 +25,8 @@ class TrainingState(NamedTuple):
 
     Attributes:
         model: "variables" of the model with what layers remember and Keras' seed generators, "quantum": per quantum layer
-            its training step and where its generators of masks stand.
+            its training step and where its generators of masks stand; under PyTorch also "torch", its generators: layers
+            without a seed, such as an ordinary Dropout, draw from them.
         optimizer: "variables" of the optimizer.
     """
 
@@ -43,7 +45,10 @@ def training_state(model: Any) -> TrainingState:
     """
     variables, slots = _variables(model)
     quantum = [_remembered(layer) for layer in quantum_layers_of(model)]
-    return TrainingState({"variables": _arrays(variables), "quantum": quantum}, {"variables": _arrays(slots)})
+    found = {"variables": _arrays(variables), "quantum": quantum}
+    if keras.backend.backend() == "torch":
+        found["torch"] = capture_random_state()["torch"]
+    return TrainingState(found, {"variables": _arrays(slots)})
 
 
 def restore_training_state(model: Any, state: TrainingState) -> None:
@@ -69,6 +74,8 @@ def restore_training_state(model: Any, state: TrainingState) -> None:
         layer.gradient_step = kept["gradient_step"]
         for circuit, generator in zip(_circuits(layer), kept["generators"], strict=True):
             circuit.generator.bit_generator.state = copy.deepcopy(generator)
+    if keras.backend.backend() == "torch" and "torch" in state.model:  # not where another framework saved it
+        restore_random_state({**capture_random_state(), "torch": state.model["torch"]})
 
 
 def finite(logs: Mapping[str, Any] | None) -> dict[str, float]:
