@@ -2,6 +2,7 @@
 """What tests of several folders share: kernels that are compiled before a clock runs against them."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,7 @@ def _compiled_kernels():
 
 def pytest_collection_modifyitems(items):
     """The tests that run jobs on the emulator start with compiled kernels."""
+    here = Path(__file__).parent
     for item in items:
-        if item.path.parent.name in SIMULATING:
+        if item.path.parent in [here / name for name in SIMULATING]:
             item.fixturenames.insert(0, "_compiled_kernels")
