@@ -93,19 +93,17 @@ async def reserve(desk: Desk, request: JobRequest, row: JobRow) -> JobRow:
     """
     if desk.ledger is None or not request.paid:
         return row
-    fresh = row.state is JobState.NEW
-    if fresh:
-        found = await written(desk.journal.reserve((row.tag,), str(desk.ledger.path)))
-        row = found[0] if found else row
-    whose = {"backend": request.backend, "run": desk.journal.run}
+    mine: list[JobRow] = []
+    if row.state is JobState.NEW:
+        mine = await written(desk.journal.reserve((row.tag,), str(desk.ledger.path)))
+        row = mine[0] if mine else row
+    facts = _facts(desk, row)
     try:
         await _in_ledger(
-            desk,
-            row,
-            lambda ledger: ledger.reserve(row.ledger_tag, request.estimated_usd, desk.budget, **whose),
+            desk, row, lambda ledger: ledger.reserve(row.ledger_tag, request.estimated_usd, **facts)
         )
     except BudgetExceeded:
-        if fresh:
+        if mine:
             await written(desk.journal.record(row.tag, JobState.NEW, "the budget does not suffice"))
         raise
     return row
