@@ -10,7 +10,7 @@ from typing import Any
 
 from qstore.errors import JobCancelled, JobError, JobFailed, QStoreError
 from qstore.execution.clock import Deadline
-from qstore.execution.job_rows import JobRow, JobState
+from qstore.execution.job_rows import UNSENT, JobRow, JobState
 from qstore.execution.jobs.contract import TERMINAL, Finished, JobRequest, RemoteJob, RemoteState
 from qstore.execution.jobs.desk import Desk, written
 from qstore.execution.jobs.searching import drop_duplicates, search
@@ -34,7 +34,7 @@ class Course:
 
     Attributes:
         sending: its requests that are under way, which outlive a cancelled course.
-        searched: whether its fate was unclear; then there may be several of it.
+        begun_here: whether nobody sent it before, and what became of it was clear all the time.
         sent_before: whether an earlier call sent it; if it then had ended badly and free of charge, it starts again.
     """
 
@@ -44,7 +44,7 @@ class Course:
     deadline: Deadline
     job: RemoteJob | None = None
     adopted: bool = False
-    searched: bool = False
+    begun_here: bool = False
     sending: Sending = field(default_factory=set)
     sent_before: bool = False
 
@@ -67,6 +67,7 @@ class Course:
             JobState.CANCELLED: self._ended,
         }
         self.adopted = self.sent_before = self.row.submissions > 0
+        self.begun_here = self.row.state in UNSENT and self.row.ledger_tag == self.row.tag
         while True:
             step = self._wait_for_other_process if self.row.elsewhere else steps[self.row.state]
             done = await step()
@@ -77,7 +78,7 @@ class Course:
         self.row, self.job = await send(self.desk, self.request, self.row, self.deadline, self.sending)
 
     async def _search(self) -> None:
-        self.searched = True
+        self.begun_here = False
         self.row, self.job = await search(
             self.desk, self.request, self.row, self.deadline, sent_now=not self.sent_before
         )
@@ -96,7 +97,7 @@ class Course:
             ledger = str(desk.ledger.path) if desk.ledger is not None else ""
             (self.row,) = await written(desk.journal.claim([self.request], ledger=ledger, again=False))
         self.adopted = True
-        self.sent_before = False  # how it ends we see ourselves
+        self.sent_before = self.begun_here = False  # how it ends we see ourselves
 
     async def _watch(self) -> Finished | None:
         desk, clock = self.desk, self.desk.clock
@@ -147,7 +148,7 @@ class Course:
             log.warning(
                 "How job %s ended is not in the journal; it will be asked again.", row.job_id, exc_info=True
             )
-        if row.submissions > 1 or self.searched or await written(desk.journal.was_unclear(row.tag)):
+        if not self.begun_here and await written(desk.journal.was_unclear(row.tag)):
             await drop_duplicates(desk, row)
         if job.state is not RemoteState.COMPLETED and self.sent_before:
             self.adopted = self.sent_before = False
