@@ -17,8 +17,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from qstore.errors import CapabilityError
-from qstore.layers.reading import ScalarWriter, write_scalars
-from qstore_tf.callbacks.reading import Memory, quantum_layers, reading_of, since
+from qstore.layers.reading import Memory, ScalarWriter, since, write_scalars
+from qstore_tf.callbacks.reading import quantum_layers, reading_of
 
 __all__ = ["EventFile", "log_quantum_metrics", "quantum_metrics"]
 

@@ -8,28 +8,16 @@ several loggers of one training each see everything; `usage.take()`, which empti
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from qstore.errors import OptionError
-from qstore.layers import BackendUse, Usage
-from qstore.layers.reading import LayerReading, ScalarWriter, gradient_noise, write_scalars
+from qstore.layers.reading import LayerReading, Memory, ScalarWriter, gradient_noise, since, write_scalars
 from qstore_torch.quantum_module import QuantumModule
 from torch import nn
 
 __all__ = ["log_quantum_metrics", "quantum_metrics"]
 
 
-class _Seen(NamedTuple):
-    """Counts as somebody saw them last."""
-
-    counts: dict[str, BackendUse]
-    """The layer's own dict, by which it is known whether somebody has emptied the counts since: then there is another."""
-    usage: Usage
-
-
-Memory = WeakKeyDictionary[QuantumModule, _Seen]
-"""What somebody saw of each layer."""
 _LOGGED: Memory = WeakKeyDictionary()
 
 
@@ -66,19 +54,11 @@ def readings(model: nn.Module, memory: Memory) -> list[LayerReading]:
     return [
         LayerReading(
             name or type(layer).__name__,
-            _since(layer, memory),
+            since(layer, memory),
             gradient_noise(layer.last_gradient, layer.weights),
         )
         for name, layer in layers
     ]
-
-
-def _since(layer: QuantumModule, memory: Memory) -> Usage:
-    before, now = memory.get(layer), _Seen(layer.usage.backends, layer.usage.copy())
-    memory[layer] = now
-    if before is None or before.counts is not now.counts:
-        return now.usage
-    return now.usage.since(before.usage)
 
 
 def log_quantum_metrics(writer: ScalarWriter, model: nn.Module, step: int) -> dict[str, float]:

@@ -26,10 +26,10 @@ from torch.optim import Optimizer
 import torch
 from qstore.errors import NotStored, OptionError, QStoreError
 from qstore.execution.random_state import capture_random_state, restore_random_state
-from qstore.layers.reading import quantum_columns, together
+from qstore.layers.reading import Memory, quantum_columns, together
 from qstore.plugins import open_store
 from qstore_torch.layer_module import LayerModule
-from qstore_torch.tensorboard import Memory, readings
+from qstore_torch.tensorboard import readings
 from torch import nn
 
 __all__ = ["CheckpointHook", "MetricsHook"]

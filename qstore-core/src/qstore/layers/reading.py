@@ -6,16 +6,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 from qstore.gradients import GradientNoise, GradientNoiseTracker
-from qstore.layers.usage import Usage
+from qstore.layers.usage import BackendUse, Usage
 from qstore.plugins import GradientResult
 
 __all__ = [
     "LayerReading",
+    "Memory",
     "ScalarWriter",
     "gradient_noise",
     "quantum_columns",
+    "since",
     "sums",
     "together",
     "write_scalars",
@@ -54,6 +57,31 @@ class LayerReading(NamedTuple):
                 start + "gradient_snr": self.noise.signal_to_noise,
             }
         return {tag: number for tag, number in found.items() if math.isfinite(number)}
+
+
+class Seen(NamedTuple):
+    """Counts of a layer as somebody saw them last.
+
+    Attributes:
+        counts: the layer's own dict, by which it is known whether somebody has emptied the counts since: then there is another.
+        usage: the counts.
+    """
+
+    counts: dict[str, BackendUse]
+    usage: Usage
+
+
+Memory = WeakKeyDictionary[Any, Seen]
+"""What somebody saw of each layer: whoever has one of their own sees everything, whoever else looks."""
+
+
+def since(layer: Any, memory: Memory) -> Usage:
+    """What a layer, which counts in `layer.usage`, did since it was last asked with this memory."""
+    before, now = memory.get(layer), Seen(layer.usage.backends, layer.usage.copy())
+    memory[layer] = now
+    if before is None or before.counts is not now.counts:
+        return now.usage
+    return now.usage.since(before.usage)
 
 
 def sums(usage: Usage) -> dict[str, float]:

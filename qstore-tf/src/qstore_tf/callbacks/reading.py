@@ -7,30 +7,14 @@ several callbacks of one training each see everything.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from qstore.errors import OptionError
-from qstore.layers import BackendUse, Usage
-from qstore.layers.reading import LayerReading, gradient_noise
+from qstore.layers import Usage
+from qstore.layers.reading import LayerReading, Memory, gradient_noise, since
 
-__all__ = ["Memory", "Reader", "quantum_layers", "quantum_layers_of", "reading_of", "since"]
-
-
-class Seen(NamedTuple):
-    """Counts of a layer as somebody saw them last.
-
-    Attributes:
-        counts: the layer's own dict, by which it is known whether somebody has emptied the counts since: then there is another.
-        usage: the counts.
-    """
-
-    counts: dict[str, BackendUse]
-    usage: Usage
-
-
-Memory = WeakKeyDictionary[Any, Seen]
-"""What somebody saw of each layer."""
+__all__ = ["Reader", "quantum_layers", "quantum_layers_of", "reading_of"]
 
 
 class Reader:
@@ -74,15 +58,6 @@ def quantum_layers_of(model: Any) -> list[Any]:
     """The quantum layers of a model, or a layer itself; there may be none."""
     layers = model._flatten_layers()  # Keras' only walk through nested models
     return [layer for layer in layers if isinstance(getattr(layer, "usage", None), Usage)]
-
-
-def since(layer: Any, memory: Memory) -> Usage:
-    """What a layer did since it was last asked with this memory."""
-    before, now = memory.get(layer), Seen(layer.usage.backends, layer.usage.copy())
-    memory[layer] = now
-    if before is None or before.counts is not now.counts:
-        return now.usage
-    return now.usage.since(before.usage)
 
 
 def reading_of(name: str, layer: Any, usage: Usage) -> LayerReading:
